@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { ensureCluster, stopCluster } from "../core/dist/embedded/cluster.js";
+
+/** Postgres's own defaults for durability, and room enough that no checkpoint falls into a round. */
+const SETTINGS = {
+  fsync: "on",
+  synchronous_commit: "on",
+  shared_buffers: "512MB",
+  max_wal_size: "4GB",
+  shared_preload_libraries: "plpgsql,pg_stat_statements",
+  "pg_stat_statements.track": "top",
+};
+
+/**
+ * One fresh database for all that is measured: on the given server, else on an embedded Postgres in a temporary folder
+ * that lives as long as the bench.
+ */
+export async function startPostgres(given) {
+  const server = given === undefined ? await startEmbedded() : { url: given, stop: async () => {} };
+  const database = `tidebase_bench_${process.pid}`;
+  const admin = new pg.Client(server.url);
+  await admin.connect();
+  await admin.query(`create database ${database}`);
+  const url = Object.assign(new URL(server.url), { pathname: database }).href;
+  const db = new pg.Client(url);
+  await db.connect();
+  const { rows } = await admin.query("show server_version");
+  const counting = await db.query("create extension pg_stat_statements").then(
+    () => true,
+    () => false,
+  );
+  if (counting) await db.query("select from pg_stat_statements limit 1"); // fails here if it is not preloaded
+  return {
+    url,
+    db,
+    version: rows[0].server_version,
+    embedded: given === undefined,
+    /** What `work` costs the database; statements are counted where pg_stat_statements is to be had. */
+    costOf: (work) => costOf(db, counting, work),
+    async stop() {
+      await db.end();
+      await admin.query(`drop database ${database} with (force)`);
+      await admin.end();
+      await server.stop();
+    },
+  };
+}
+
+async function startEmbedded() {
+  const home = await mkdtemp(join(tmpdir(), "tidebase-bench-"));
+  const cluster = await ensureCluster({ home, settings: SETTINGS });
+  return {
+    url: cluster.url,
+    async stop() {
+      await stopCluster({ home });
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Statements of this database by pg_stat_statements, but for our own; write transactions by the transaction ids given
+ * out (xact_commit lags by seconds); WAL bytes by its position. The last two are of the whole server.
+ */
+async function costOf(db, counting, work) {
+  const before = await counters(db, counting);
+  await work();
+  const after = await counters(db, counting);
+  const calls = new Map(before.statements);
+  const statements = after.statements
+    .map(([text, count]) => ({ text, calls: count - (calls.get(text) ?? 0) }))
+    .filter((statement) => statement.calls > 0)
+    .sort((a, b) => b.calls - a.calls);
+  return {
+    statements: counting ? statements.reduce((sum, { calls }) => sum + calls, 0) : undefined,
+    commits: after.commits - before.commits,
+    walBytes: after.walBytes - before.walBytes,
+    each: statements,
+  };
+}
+
+async function counters(db, counting) {
+  const { rows } = await db.query(`/* bench */ select
+      pg_snapshot_xmax(pg_current_snapshot())::text::float8 as commits,
+      (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8 as wal_bytes`);
+  const [{ commits, wal_bytes: walBytes }] = rows;
+  if (!counting) return { statements: [], commits, walBytes };
+  const counted = await db.query({
+    text: `/* bench */ select query, sum(calls)::float8 from pg_stat_statements s
+      join pg_database d on d.oid = s.dbid and d.datname = current_database()
+     where query not like '/* bench */%' group by query`,
+    rowMode: "array",
+  });
+  return { statements: counted.rows, commits, walBytes };
+}

@@ -1,0 +1,27 @@
+/** The value in the middle; of an even number of values, the upper of the two. */
+export function median(values) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
+
+/** Does `work(n)` `count` times, one after the other. Answers the time of each, in milliseconds. */
+export async function timeEach(count, work) {
+  const times = [];
+  for (let n = 0; n < count; n++) {
+    const started = performance.now();
+    await work(n);
+    times.push(performance.now() - started);
+  }
+  return times;
+}
+
+/** How many of `count` things a second, when `work` does them all. */
+export async function rate(count, work) {
+  const started = performance.now();
+  await work();
+  return count / ((performance.now() - started) / 1000);
+}
+
+/** `clients` closed loops at once, each of `count` turns. */
+export async function inParallel(clients, count, work) {
+  await Promise.all(Array.from({ length: clients }, () => timeEach(count, work)));
+}

@@ -1,0 +1,107 @@
+import pg from "pg";
+import { type Column, column, types } from "./columns.ts";
+import { TidebaseError } from "./errors.ts";
+import { DEFAULT_SCHEMA, inSchema } from "./schema-name.ts";
+import type { Statement } from "./statement.ts";
+
+/** Sends statements to Postgres, each in its own implicit transaction. */
+export interface Connections {
+  query<Row>(statement: Statement<never, Row>, values: unknown[]): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+export interface ConnectionOptions {
+  readonly databaseUrl: string;
+  /** The store's schema; `tidebase` when not said. */
+  readonly schema?: string;
+  /** Connections at most. */
+  readonly poolMax?: number;
+  /** Refuses writes on the connection too, not only in the operations. */
+  readonly readOnly?: boolean;
+}
+
+/** How long a call may wait for a free connection, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Connects lazily. A connection that died is replaced; the call on it tells. */
+export function openConnections(options: ConnectionOptions): Connections {
+  const { databaseUrl, schema = DEFAULT_SCHEMA, poolMax = 10, readOnly = false } = options;
+  const direct = new WeakSet<pg.ClientBase>();
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    application_name: "tidebase",
+    max: poolMax,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    types,
+    onConnect: async (client) => {
+      client.on("error", () => {}); // it died while lent out or idle: the pool replaces it
+      if (await isDirect(client, readOnly)) direct.add(client);
+    },
+  });
+  pool.on("error", () => {});
+  const columns = new Map<string, Column[]>();
+  const texts = new Map<string, string>();
+
+  function textOf({ name, text }: Statement<never, unknown>): string {
+    const known = texts.get(name) ?? inSchema(text, schema);
+    texts.set(name, known);
+    return known;
+  }
+
+  async function query<Row>(statement: Statement<never, Row>, values: unknown[]): Promise<Row[]> {
+    const client = await connect(pool);
+    let broken: Error | undefined;
+    try {
+      const text = textOf(statement);
+      const config: pg.QueryArrayConfig = { text, values, rowMode: "array" };
+      if (direct.has(client)) config.name = statement.name;
+      const { fields, rows } = await client.query<unknown[]>(config);
+      const read = columns.get(statement.name) ?? fields.map(column);
+      columns.set(statement.name, read);
+      return rows.map((row) => toObject<Row>(read, row));
+    } catch (error) {
+      if (sqlState(error) === undefined) broken = error as Error;
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+  return { query, close: () => pool.end() };
+}
+
+/** No connection, no effect: the call may be sent again. */
+async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect();
+  } catch (cause) {
+    throw new TidebaseError("store_unavailable", { cause });
+  }
+}
+
+/** The SQLSTATE, or undefined when the connection failed and nobody knows what took effect. */
+export function sqlState(error: unknown): string | undefined {
+  const code: unknown = error instanceof pg.DatabaseError ? error.code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+/**
+ * Whether this connection reaches Postgres itself: a pooler shows another process id. Only then are
+ * statements prepared by name, and planned once: left to itself, the planner may plan every call anew,
+ * which doubles the cost of a step. A plan outlives the empty table it was made for, so it may not
+ * scan one.
+ */
+async function isDirect(client: pg.ClientBase, readOnly: boolean): Promise<boolean> {
+  const text = `select set_config('plan_cache_mode', 'force_generic_plan', false),
+      set_config('enable_seqscan', 'off', false),
+      set_config('default_transaction_read_only', $2, false)
+    where pg_backend_pid() = $1`;
+  const processID: unknown = Reflect.get(client, "processID");
+  return (await client.query(text, [processID, readOnly ? "on" : "off"])).rowCount === 1;
+}
+
+function toObject<Row>(columns: readonly Column[], values: readonly unknown[]): Row {
+  return Object.fromEntries(
+    columns.map(({ name, read }, index) => [name, read(values[index])]),
+  ) as Row;
+}

@@ -1,0 +1,147 @@
+import type { z } from "zod";
+import { openAccess } from "./access/authenticate.ts";
+import { isPrivileged } from "./access/rules.ts";
+import * as access from "./access/sql.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { type ErrorCode, TidebaseError } from "./errors.ts";
+import { follow, type RunEvent } from "./events/follow.ts";
+import { openHub } from "./events/hub.ts";
+import { toJson } from "./json-text.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { pendingMigrations } from "./migrate.ts";
+import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
+import { type SweepStatus, startSweeps } from "./reconciler.ts";
+import { lostWorkers } from "./runs/lost-workers.ts";
+import { DEFAULT_SCHEMA } from "./schema-name.ts";
+import { runsTouched } from "./touched.ts";
+
+/** What a transport holds: the model, and nothing of Postgres. */
+export interface Core {
+  /** The only way to read or change the store: parses, checks the scope, runs. */
+  execute<Op extends AnyOperation>(
+    operation: Op,
+    input: unknown,
+    actor: Actor,
+  ): Promise<z.output<Op["output"]>>;
+  /** Who sends this key. Throws `key_missing` or `key_invalid`. */
+  authenticate(bearer: string | undefined): Promise<Actor>;
+  /** Whether the store has ever been given a key; without one it is open, on loopback only. */
+  hasKeys(): Promise<boolean>;
+  /** The committed events of a run as they come; see follow(). */
+  follow(runId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<RunEvent[]>;
+  /** Whether the database answers, and what it lacks. Never throws. */
+  status(): Promise<CoreStatus>;
+  close(): Promise<void>;
+}
+
+export interface CoreStatus {
+  readonly database: { readonly reachable: boolean };
+  readonly migrations: { readonly pending: readonly string[] };
+  readonly sweeps: readonly SweepStatus[];
+}
+
+export interface CoreOptions {
+  readonly databaseUrl: string;
+  readonly schema?: string;
+  readonly poolMax?: number;
+  readonly limits?: Partial<Limits>;
+  readonly readOnly?: boolean;
+  /** Whether this process settles what others left behind; every writing process does by default. */
+  readonly sweeps?: boolean;
+  /** Pause between two rounds of a sweep, in milliseconds. */
+  readonly sweepEveryMs?: number;
+  /** Holds every answer against its schema; tests switch it on. */
+  readonly checkAnswers?: boolean;
+}
+
+/** Connects lazily: the first call of an operation, or the first sweep, touches the database. */
+export function openCore(options: CoreOptions): Core {
+  const { databaseUrl, schema = DEFAULT_SCHEMA, readOnly = false } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const db = openDatabase(options);
+  const hub = openHub(db, { databaseUrl, schema });
+  const { authenticate, hasKeys } = openAccess(db);
+  const sweeping = (options.sweeps ?? true) && !readOnly;
+  const sweeps = startSweeps(
+    db,
+    sweeping ? [lostWorkers] : [],
+    options.sweepEveryMs ?? 2000,
+    hub.touched,
+  );
+
+  async function execute<Op extends AnyOperation>(
+    operation: Op,
+    raw: unknown,
+    actor: Actor,
+  ): Promise<z.output<Op["output"]>> {
+    await authorize(db, operation, raw, actor);
+    const input = parseInput(operation, raw);
+    const fail = (code: ErrorCode, data = {}) => new TidebaseError(code, data);
+    try {
+      const answer = await operation.run({ db, actor, limits, fail }, input);
+      if (operation.effect !== "read") hub.touched(runsTouched(input, answer));
+      if (isPrivileged(operation)) await note(db, operation, input, actor, "done");
+      if (options.checkAnswers === true) operation.output.parse(JSON.parse(toJson(answer)));
+      return answer as z.output<Op["output"]>;
+    } catch (error) {
+      if (isPrivileged(operation) && error instanceof TidebaseError)
+        await note(db, operation, input, actor, error.code);
+      throw error;
+    }
+  }
+
+  async function status(): Promise<CoreStatus> {
+    const pending = await pendingMigrations({ databaseUrl, schema }).catch(() => undefined);
+    return {
+      database: { reachable: pending !== undefined },
+      migrations: { pending: pending ?? [] },
+      sweeps: sweeps.status(),
+    };
+  }
+
+  return {
+    execute,
+    authenticate,
+    hasKeys,
+    follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
+    status,
+    async close() {
+      await sweeps.stop();
+      await hub.close();
+      await db.close();
+    },
+  };
+}
+
+async function authorize(
+  db: Database,
+  operation: AnyOperation,
+  input: unknown,
+  actor: Actor,
+): Promise<void> {
+  const { scope, effect } = operation;
+  if (!actor.scopes.includes(scope)) {
+    await note(db, operation, input, actor, "scope_missing");
+    throw new TidebaseError("scope_missing", { scope });
+  }
+  if (db.readOnly && effect !== "read") throw new TidebaseError("store_read_only");
+}
+
+/** The audit trail: every refused or privileged act, by whom and with what outcome (model.md §16). */
+async function note(
+  db: Database,
+  { name }: AnyOperation,
+  input: unknown,
+  actor: Actor,
+  outcome: string,
+): Promise<void> {
+  if (db.readOnly) return;
+  const target = runsTouched(input, undefined)[0];
+  await db.one(access.audit, {
+    actor: actor.name,
+    via: actor.via,
+    operation: name,
+    target,
+    outcome,
+  });
+}

@@ -1,0 +1,146 @@
+import { type ConnectionOptions, openConnections, sqlState } from "./connections.ts";
+import { TidebaseError } from "./errors.ts";
+import { type Batch, bind, bindItems, type Statement } from "./statement.ts";
+
+/** What operations hold instead of a pool. Every call is one round trip and one commit. */
+export interface Database {
+  /** The only row; no row or several are a bug in the statement. */
+  one<Input extends object, Row>(
+    statement: Statement<Input, Row>,
+    input: Input,
+  ): Promise<Settled<Row>>;
+
+  /** The only row, or undefined. */
+  maybe<Input extends object, Row>(
+    statement: Statement<Input, Row>,
+    input: Input,
+  ): Promise<Settled<Row> | undefined>;
+
+  /** Every row, in the statement's order; the statement bounds them. */
+  many<Input extends object, Row>(
+    statement: Statement<Input, Row>,
+    input: Input,
+  ): Promise<Settled<Row>[]>;
+
+  /**
+   * A row for each item, in order. An item whose own data Postgres refuses is `input_refused`, alone.
+   */
+  batch<Item extends object, Row>(
+    statement: Batch<Item, Row>,
+    items: readonly Item[],
+  ): Promise<(Settled<Row> | Refused)[]>;
+
+  /** Nothing may be written, not even a cache. */
+  readonly readOnly: boolean;
+  close(): Promise<void>;
+}
+
+/** A row whose outcome is final: `again` never leaves this file. */
+type Settled<Row> = Row extends { outcome: infer Outcome }
+  ? Omit<Row, "outcome"> & { outcome: Exclude<Outcome, "again"> }
+  : Row;
+
+type Refused = { outcome: "input_refused" };
+
+/**
+ * `again`: the statement waited for a lock, and its snapshot is older than the row. The next is
+ * newer.
+ */
+const AGAIN_MAX = 100;
+const RETRY_MAX = 3;
+/** Serialization failure and deadlock: Postgres rolled the statement back. */
+const RETRYABLE = new Set(["40001", "40P01"]);
+/** Cardinality violation (an item twice), data exception, constraint: the input is at fault. */
+const INPUT_AT_FAULT = /^2[123]/;
+/** Connection lost, out of resources, shut down or cancelled: the database's trouble, not the call's. */
+const DATABASE_AT_FAULT = /^(?:08|53|57)/;
+const READ_ONLY = "25006";
+
+/** Connects lazily. */
+export function openDatabase(options: ConnectionOptions): Database {
+  const { query, close } = openConnections(options);
+
+  const many: Database["many"] = (statement, input) => {
+    const values = bind(statement.parameters, input);
+    return settle(statement.name, () => query(statement, values));
+  };
+  const maybe: Database["maybe"] = async (statement, input) => {
+    const [row, extra] = await many(statement, input);
+    if (extra !== undefined) throw new Error(`${statement.name}: more than one row`);
+    return row;
+  };
+  const one: Database["one"] = async (statement, input) => {
+    const row = await maybe(statement, input);
+    if (row === undefined) throw new Error(`${statement.name}: no row`);
+    return row;
+  };
+  const batch: Database["batch"] = (statement, items) =>
+    settleItems(statement.name, items, (some) =>
+      query(statement, bindItems(statement.parameters, some)),
+    );
+  return { one, maybe, many, batch, readOnly: options.readOnly ?? false, close };
+}
+
+async function settle<Row>(name: string, ask: () => Promise<Row[]>): Promise<Settled<Row>[]> {
+  for (let turn = 0; turn < AGAIN_MAX; turn++) {
+    const rows = await retrying(ask);
+    if (!rows.some(isAgain)) return rows as Settled<Row>[];
+  }
+  throw new Error(`${name}: still \`again\` after ${AGAIN_MAX} snapshots`);
+}
+
+/** Only the items that were told `again` are asked again. */
+async function settleItems<Item, Row>(
+  name: string,
+  items: readonly Item[],
+  ask: (some: readonly Item[]) => Promise<Row[]>,
+): Promise<(Settled<Row> | Refused)[]> {
+  const answers = await askItems(items, ask);
+  for (let turn = 0; answers.some(isAgain); turn++) {
+    if (turn === AGAIN_MAX)
+      throw new Error(`${name}: still \`again\` after ${AGAIN_MAX} snapshots`);
+    const waiting = [...answers.keys()].filter((index) => isAgain(answers[index]));
+    const next = await askItems(
+      waiting.map((index) => items[index] as Item),
+      ask,
+    );
+    for (const [n, index] of waiting.entries()) answers[index] = next[n] as Row;
+  }
+  return answers as (Settled<Row> | Refused)[];
+}
+
+/** A batch that raises is asked again item by item, so that only the item at fault is refused. */
+async function askItems<Item, Row>(
+  items: readonly Item[],
+  ask: (some: readonly Item[]) => Promise<Row[]>,
+): Promise<(Row | Refused)[]> {
+  try {
+    return await retrying(() => ask(items));
+  } catch (error) {
+    if (!(error instanceof TidebaseError && error.code === "input_refused")) throw error;
+    if (items.length === 1) return [{ outcome: error.code }];
+    const answers: (Row | Refused)[] = [];
+    for (const item of items) answers.push(...(await askItems([item], ask)));
+    return answers;
+  }
+}
+
+async function retrying<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof TidebaseError) throw error;
+      const state = sqlState(error);
+      if (state === undefined || DATABASE_AT_FAULT.test(state))
+        throw new TidebaseError("outcome_unknown", { cause: error });
+      if (state === READ_ONLY) throw new TidebaseError("store_read_only", { cause: error });
+      if (INPUT_AT_FAULT.test(state)) throw new TidebaseError("input_refused", { cause: error });
+      if (attempt === RETRY_MAX || !RETRYABLE.has(state)) throw error;
+    }
+  }
+}
+
+function isAgain(row: unknown): boolean {
+  return (row as { outcome?: string } | undefined)?.outcome === "again";
+}

@@ -1,0 +1,78 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, readlinkSync } from "node:fs";
+
+/** A process that cannot be mistaken for a later one with the same id. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Opaque; empty where the platform does not tell. */
+  readonly startedAt: string;
+}
+
+/** This process. */
+export function ownIdentity(): ProcessIdentity {
+  return { pid: process.pid, startedAt: startTime(process.pid) ?? "" };
+}
+
+/** Whether that very process still runs: neither ended, nor a zombie, nor replaced by another. */
+export function isAlive({ pid, startedAt }: ProcessIdentity): boolean {
+  return startTime(pid) === startedAt;
+}
+
+/**
+ * Whether the process is a Postgres that serves the data directory. In doubt (another Postgres, whose
+ * directory cannot be seen) it counts as one: its files must not be touched.
+ */
+export function servesDirectory(pid: number, data: string): boolean {
+  if (startTime(pid) === undefined) return false;
+  if (process.platform === "win32") return true;
+  if (process.platform !== "linux") return /\bpostgres\b/.test(ps(pid, "command="));
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === data; // a postmaster works in its data directory
+  } catch {
+    return read(`/proc/${pid}/comm`)?.trim() === "postgres";
+  }
+}
+
+function startTime(pid: number): string | undefined {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
+  if (process.platform === "linux") return startTimeOnLinux(pid);
+  if (process.platform === "win32") return receivesSignals(pid) ? "" : undefined;
+  const [state = "", ...started] = ps(pid, "stat=,lstart=").split(/\s+/);
+  return state === "" || state.startsWith("Z") ? undefined : started.join(" ");
+}
+
+/** Fields 3 (state) and 22 (ticks since boot) of proc(5) stat; the name before them may hold anything. */
+function startTimeOnLinux(pid: number): string | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const ended = fields[0] === "Z" || fields[0] === "X";
+  return ended ? undefined : `${read("/proc/sys/kernel/random/boot_id")?.trim()} ${fields[19]}`;
+}
+
+function receivesSignals(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function ps(pid: number, columns: string): string {
+  try {
+    return execFileSync("ps", ["-o", columns, "-p", String(pid)], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
+  } catch {
+    return "";
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

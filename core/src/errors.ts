@@ -1,0 +1,281 @@
+/**
+ * Every way to fail. `title` says what happened, `detail` what to do next, `retry` whether the same
+ * call may succeed later.
+ */
+export const ERRORS = {
+  input_invalid: {
+    status: 400,
+    title: "The input does not match the operation's schema.",
+    detail: "Correct the fields named in `issues`.",
+    retry: false,
+  },
+  input_refused: {
+    status: 422,
+    title: "Postgres cannot store a value of the input.",
+    detail: "Remove NUL characters from names and keys, and send no item twice.",
+    retry: false,
+  },
+  json_malformed: {
+    status: 400,
+    title: "The request body is not a JSON object in UTF-8.",
+    detail: "Send one JSON object, or no body at all.",
+    retry: false,
+  },
+  number_out_of_range: {
+    status: 400,
+    title: "A number of the body is too large for a double.",
+    detail: "Send it as a string; JSON numbers are IEEE doubles here (RFC 7493).",
+    retry: false,
+  },
+  request_malformed: {
+    status: 400,
+    title: "The bytes sent are not an HTTP request this server understands.",
+    detail: "Check the request line, the path's percent-encoding and the headers.",
+    retry: false,
+  },
+  headers_too_large: {
+    status: 431,
+    title: "The request line and headers are larger than the server takes.",
+    detail: "Send at most 16 KiB of address and headers; long values belong in the body.",
+    retry: false,
+  },
+  request_timeout: {
+    status: 408,
+    title: "The request did not arrive in time.",
+    detail: "Send the whole request again without pauses.",
+    retry: true,
+  },
+  content_type_unsupported: {
+    status: 415,
+    title: "The request body is not sent as JSON.",
+    detail: "Send the header `content-type: application/json`.",
+    retry: false,
+  },
+  body_too_large: {
+    status: 413,
+    title: "The request body is larger than the server takes.",
+    detail: "Send at most `limitBytes`; keep large documents elsewhere and record their address.",
+    retry: false,
+  },
+  payload_too_large: {
+    status: 413,
+    title: "A payload is larger than the server stores.",
+    detail: "Store at most `limitBytes`; keep large documents elsewhere and record their address.",
+    retry: false,
+  },
+  cursor_invalid: {
+    status: 400,
+    title: "The cursor does not belong to this list.",
+    detail: "Send the cursor with the same filters as the page it came from, or leave it out.",
+    retry: false,
+  },
+  host_refused: {
+    status: 403,
+    title: "The server does not answer to this host name.",
+    detail: "Use the address the server listens on, or allow the name with TIDEBASE_ALLOWED_HOSTS.",
+    retry: false,
+  },
+  origin_refused: {
+    status: 403,
+    title: "Requests from this origin are refused.",
+    detail: "Call the server from a program, or allow the origin with TIDEBASE_ALLOWED_ORIGINS.",
+    retry: false,
+  },
+  key_missing: {
+    status: 401,
+    title: "The server asks for an API key.",
+    detail: "Send `authorization: Bearer tb_…`; `tidebase keys create` makes a key.",
+    retry: false,
+  },
+  key_invalid: {
+    status: 401,
+    title: "The API key is unknown, expired or revoked.",
+    detail: "Use a key that is listed by `tidebase keys list`.",
+    retry: false,
+  },
+  scope_missing: {
+    status: 403,
+    title: "The caller may not do this.",
+    detail: "Use a key that has the scope named in `scope`.",
+    retry: false,
+  },
+  store_read_only: {
+    status: 403,
+    title: "This connection only reads.",
+    detail: "Start the program with writes allowed to do this.",
+    retry: false,
+  },
+  route_not_found: {
+    status: 404,
+    title: "Nothing answers at this path.",
+    detail: "Compare the path with /openapi.json.",
+    retry: false,
+  },
+  method_not_allowed: {
+    status: 405,
+    title: "The path does not answer to this method.",
+    detail: "Use one of the methods in the `allow` header.",
+    retry: false,
+  },
+  tool_not_found: {
+    status: 404,
+    title: "No tool has that name.",
+    detail: "Call one of `tools`.",
+    retry: false,
+  },
+  run_not_found: {
+    status: 404,
+    title: "No run has that id.",
+    detail: "Check the id; list runs to find the one you mean.",
+    retry: false,
+  },
+  step_not_found: {
+    status: 404,
+    title: "The run has no step of that name and key.",
+    detail: "List the run's steps to find the one you mean.",
+    retry: false,
+  },
+  version_not_found: {
+    status: 404,
+    title: "The stream has no such version.",
+    detail: "List the stream's versions; they run from 1 to `latest`.",
+    retry: false,
+  },
+  key_not_found: {
+    status: 404,
+    title: "No API key has that id.",
+    detail: "List the keys to find the one you mean.",
+    retry: false,
+  },
+  idempotency_conflict: {
+    status: 409,
+    title: "The key or id already belongs to a run with another body.",
+    detail: "Send the first body again (see `differs`), or choose another key.",
+    retry: false,
+  },
+  workflow_mismatch: {
+    status: 409,
+    title: "The run belongs to another workflow.",
+    detail: "Begin it with the workflow named in `workflow`.",
+    retry: false,
+  },
+  run_leased: {
+    status: 409,
+    title: "Another worker holds the run.",
+    detail: "Wait `leaseLeftMs`, then begin again; `holder` says who it is.",
+    retry: true,
+  },
+  run_cancelled: {
+    status: 409,
+    title: "The run was cancelled.",
+    detail: "Stop working on it; nothing more is recorded.",
+    retry: false,
+  },
+  run_completed: {
+    status: 409,
+    title: "The run is completed.",
+    detail: "Read its result; to do the work again, create a new run.",
+    retry: false,
+  },
+  run_waiting: {
+    status: 409,
+    title: "The run waits for something.",
+    detail: "Settle what it waits for; the verdict names it.",
+    retry: false,
+  },
+  run_changed: {
+    status: 409,
+    title: "The run has moved since the dry run.",
+    detail: "Make the dry run again and decide on its answer.",
+    retry: false,
+  },
+  lease_lost: {
+    status: 409,
+    title: "The lease is not the run's present one.",
+    detail: "Stop working on the run; begin it again to take it over.",
+    retry: false,
+  },
+  run_too_long: {
+    status: 422,
+    title: "The run has as many steps as a run may have.",
+    detail: "Split the work over several runs.",
+    retry: false,
+  },
+  step_not_in_review: {
+    status: 409,
+    title: "The step waits for no review.",
+    detail: "Nothing is to be settled: its status is in `status`.",
+    retry: false,
+  },
+  version_conflict: {
+    status: 409,
+    title: "The stream is at another version.",
+    detail: "Read version `latest`, decide again and send it as `expectVersion`.",
+    retry: false,
+  },
+  outcome_unknown: {
+    status: 503,
+    title: "The connection was lost before the answer came.",
+    detail: "Send the same call again: a repeated call finds its own result.",
+    retry: true,
+  },
+  store_unavailable: {
+    status: 503,
+    title: "The database cannot be reached.",
+    detail: "Nothing was changed. Check that the database runs, then send the same call again.",
+    retry: true,
+  },
+  internal: {
+    status: 500,
+    title: "Tidebase failed.",
+    detail: "Find the request id in the server's log.",
+    retry: true,
+  },
+} as const satisfies Record<
+  string,
+  { status: number; title: string; detail: string; retry: boolean }
+>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/**
+ * The only error core throws on purpose. `data` holds ids and numbers for the caller, never free
+ * text.
+ */
+export class TidebaseError<Code extends ErrorCode = ErrorCode> extends Error {
+  override readonly name = "TidebaseError";
+  readonly code: Code;
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(code: Code, { cause, ...data }: Readonly<Record<string, unknown>> = {}) {
+    super(ERRORS[code].title, { cause });
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** RFC 9457. `type` is a path this server answers itself. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly retry: boolean;
+  readonly [member: string]: unknown;
+}
+
+/**
+ * What a caller may see of a thrown value. Whatever is not ours is `internal` and says nothing
+ * more.
+ */
+export function toProblem(thrown: unknown): Problem {
+  const error: TidebaseError =
+    thrown instanceof TidebaseError ? thrown : new TidebaseError("internal");
+  return {
+    ...error.data,
+    type: `/v1/errors/${error.code}`,
+    code: error.code,
+    ...ERRORS[error.code],
+  };
+}

@@ -1,0 +1,138 @@
+import pg from "pg";
+import type { Database } from "../database.ts";
+import * as events from "./sql.ts";
+
+/** Notifications of one process are at least this far apart; what changes meanwhile travels together. */
+const SPACING_MS = 25;
+/** The safety net: how often the followed runs are looked up, whatever notifications say. */
+const POLL_MS = 1000;
+const RECONNECT_MS = 5000;
+/** A notification holds fewer than 8,000 bytes; a longer list of runs becomes "all of them". */
+const RUNS_MAX = 150;
+const EVERY_RUN = "*";
+
+/**
+ * Tells who follows a run that it has new events. Only a hint: whoever is woken reads the table, and
+ * a hint that is lost costs at most one poll.
+ */
+export interface Hub {
+  /** Called after the commit that changed these runs. */
+  touched(runIds: readonly string[]): void;
+  /** Calls `wake` after each change of the run, until the returned function is called. */
+  watch(runId: string, wake: () => void): () => void;
+  close(): Promise<void>;
+}
+
+export function openHub(db: Database, options: { databaseUrl: string; schema: string }): Hub {
+  const channel = `${options.schema}.events`;
+  const watchers = new Map<string, Set<() => void>>();
+  const heads = new Map<string, number>();
+  const changed = new Set<string>();
+  const listener = openListener(options.databaseUrl, channel, (message) => {
+    for (const runId of message === EVERY_RUN ? watchers.keys() : message.split(",")) wake(runId);
+  });
+  let sending: NodeJS.Timeout | undefined;
+  let polling: NodeJS.Timeout | undefined;
+  let sentAt = 0;
+
+  function wake(runId: string): void {
+    for (const call of watchers.get(runId) ?? []) call();
+  }
+
+  function send(): void {
+    sending = undefined;
+    sentAt = performance.now();
+    const message = changed.size > RUNS_MAX ? EVERY_RUN : [...changed].join(",");
+    changed.clear();
+    db.one(events.notify, { channel, message }).catch(() => {}); // lost hints cost one poll
+  }
+
+  async function poll(): Promise<void> {
+    try {
+      for (const { runId, lastSeq } of await db.many(events.heads, {
+        runIds: [...watchers.keys()],
+      })) {
+        if (heads.get(runId) !== lastSeq) wake(runId);
+        heads.set(runId, lastSeq);
+      }
+    } catch {
+      // the database is away: the next poll tells
+    }
+    if (polling !== undefined) polling = setTimeout(poll, POLL_MS).unref();
+  }
+
+  return {
+    touched(runIds) {
+      for (const runId of runIds) {
+        wake(runId);
+        if (!db.readOnly) changed.add(runId);
+      }
+      if (changed.size > 0 && sending === undefined)
+        sending = setTimeout(send, Math.max(0, sentAt + SPACING_MS - performance.now())).unref();
+    },
+    watch(runId, call) {
+      const calls = watchers.get(runId) ?? new Set();
+      watchers.set(runId, calls.add(call));
+      listener.start();
+      polling ??= setTimeout(poll, POLL_MS).unref();
+      return () => {
+        calls.delete(call);
+        if (calls.size === 0) {
+          watchers.delete(runId);
+          heads.delete(runId);
+        }
+        if (watchers.size > 0) return;
+        clearTimeout(polling);
+        polling = undefined;
+        listener.stop();
+      };
+    },
+    async close() {
+      clearTimeout(sending);
+      clearTimeout(polling);
+      polling = undefined;
+      await listener.stop();
+    },
+  };
+}
+
+/** LISTEN on a connection of its own, while somebody follows. Everything works without it. */
+function openListener(
+  databaseUrl: string,
+  channel: string,
+  heard: (message: string) => void,
+): { start(): void; stop(): Promise<void> } {
+  let client: pg.Client | undefined;
+  let retry: NodeJS.Timeout | undefined;
+
+  function start(): void {
+    if (client !== undefined) return;
+    clearTimeout(retry);
+    const opened = new pg.Client({
+      connectionString: databaseUrl,
+      application_name: "tidebase",
+      keepAlive: true,
+    });
+    client = opened;
+    const lost = () => {
+      if (client !== opened) return;
+      client = undefined;
+      retry = setTimeout(start, RECONNECT_MS).unref();
+    };
+    opened.on("notification", ({ payload = "" }) => heard(payload));
+    opened.on("error", lost);
+    opened.on("end", lost);
+    opened
+      .connect()
+      .then(() => opened.query(`listen ${pg.escapeIdentifier(channel)}`))
+      .catch(lost);
+  }
+
+  async function stop(): Promise<void> {
+    clearTimeout(retry);
+    const opened = client;
+    client = undefined;
+    await opened?.end().catch(() => {});
+  }
+  return { start, stop };
+}

@@ -1,0 +1,29 @@
+export { LOCAL } from "./access/authenticate.ts";
+export { SCOPES, type Scope } from "./access/schema.ts";
+export { type Backend, localBackend, remote } from "./backend.ts";
+export { type Core, type CoreOptions, type CoreStatus, openCore } from "./core.ts";
+export { ERRORS, type ErrorCode, type Problem, TidebaseError, toProblem } from "./errors.ts";
+export type { RunEvent } from "./events/follow.ts";
+export { JsonText, toJson } from "./json-text.ts";
+export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { migrate, pendingMigrations } from "./migrate.ts";
+export { type Actor, type AnyOperation, parseInput } from "./operation.ts";
+export {
+  createKey,
+  diffState,
+  getRun,
+  listAudit,
+  listEvents,
+  listKeys,
+  listRuns,
+  listSteps,
+  listVersions,
+  operations,
+  overview,
+  readState,
+  recoverRun,
+  reviewStep,
+  revokeKey,
+  runVerdict,
+} from "./operations.ts";
+export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";

@@ -1,0 +1,14 @@
+/** What a store takes. Sizes in bytes of JSON text, times in milliseconds. */
+export interface Limits {
+  /** An input, output, result or state value. */
+  readonly payloadBytes: number;
+  /** Steps of one run. */
+  readonly steps: number;
+  /** Length of a lease when the worker names none. */
+  readonly leaseMs: number;
+}
+
+export const DEFAULT_LIMITS: Limits = { payloadBytes: 1_048_576, steps: 10_000, leaseMs: 60_000 };
+
+/** A step's input is kept up to this size; a larger one is only hashed (model.md §3). */
+export const STEP_INPUT_BYTES = 65_536;

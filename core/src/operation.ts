@@ -1,0 +1,77 @@
+import type { z } from "zod";
+import type { Scope } from "./access/schema.ts";
+import type { Database } from "./database.ts";
+import { type ErrorCode, TidebaseError } from "./errors.ts";
+import type { Limits } from "./limits.ts";
+import type { Lease } from "./runs/schema.ts";
+
+/** Who calls, as the transport found out; never what a request says of itself. */
+export interface Actor {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** How the transport knows: `open` (loopback, no key configured), `key`, `stdio`, `cli`. */
+  readonly via: string;
+}
+
+export interface Context<Code extends ErrorCode = ErrorCode> {
+  readonly db: Database;
+  readonly actor: Actor;
+  readonly limits: Limits;
+  /** Makes one of the declared errors. */
+  fail(code: Code, data?: Readonly<Record<string, unknown>>): TidebaseError<Code>;
+}
+
+type Method = "GET" | "POST";
+
+/**
+ * One thing Tidebase can do. Route, SDK types, OpenAPI entry and the data of MCP tools are read
+ * from it.
+ */
+export interface Operation<
+  Input extends z.ZodObject = z.ZodObject,
+  Output extends z.ZodObject = z.ZodObject,
+  Code extends ErrorCode = ErrorCode,
+> {
+  readonly name: `${string}.${string}`;
+  readonly summary: string;
+  readonly route: `${Method} /v1/${string}`;
+  readonly effect: "read" | "write" | "destroy";
+  readonly scope: Scope;
+  /**
+   * A worker's write: refused with `lease_lost` unless it carries the run's present lease. A test
+   * tries every such operation.
+   */
+  readonly fenced: z.output<Input> extends Lease | { items: Lease[] } ? boolean : false;
+  /** Why it is fenced, or why it need not be. */
+  readonly because: string;
+  readonly input: Input;
+  readonly output: Output;
+  readonly errors: readonly Code[];
+  run(context: Context<Code>, input: z.output<Input>): Promise<z.output<Output>>;
+}
+
+/** Declares an operation; the types of `run` come from its schemas and its errors. */
+export function operation<
+  Input extends z.ZodObject,
+  Output extends z.ZodObject,
+  const Code extends ErrorCode,
+>(definition: Operation<Input, Output, Code>): Operation<Input, Output, Code> {
+  return definition;
+}
+
+/** What a registry holds: an operation whose own types do not matter. */
+export type AnyOperation = Omit<Operation, "fenced"> & { readonly fenced: boolean };
+
+/** The input as the operation declares it; `input_invalid` names every field at fault. */
+export function parseInput<Op extends AnyOperation>(
+  { input }: Op,
+  raw: unknown,
+): z.output<Op["input"]> {
+  const parsed = input.safeParse(raw);
+  if (parsed.success) return parsed.data as z.output<Op["input"]>;
+  const issues = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({
+    path: path.join("."),
+    message,
+  }));
+  throw new TidebaseError("input_invalid", { issues });
+}

@@ -1,0 +1,210 @@
+import { z } from "zod";
+import { payloadText, unread } from "../json-text.ts";
+import { operation } from "../operation.ts";
+import { JournalPage, Unfinished } from "../steps/schema.ts";
+import * as steps from "../steps/sql.ts";
+import { machineOf } from "./holder.ts";
+import * as leases from "./lease-sql.ts";
+import { oneLine } from "./rules.ts";
+import {
+  FAILURE_CLASSES,
+  GrantId,
+  Holder,
+  Lease,
+  LeaseMs,
+  Name,
+  Payload,
+  REFUSALS,
+  RecordedError,
+  ResumeHint,
+  RunId,
+  StoredPayload,
+} from "./schema.ts";
+
+/*
+ * A grant is (epoch, grantId); every write of a worker carries it. It ends when somebody ends it:
+ * complete, fail, release, a takeover or the lost-worker sweep; never by the clock alone.
+ */
+
+/** The journal is read after the grant: by then nobody else can add to it. */
+export const beginRun = operation({
+  name: "runs.begin",
+  summary: "Take the run's lease and get its journal; a completed run answers with its result.",
+  route: "POST /v1/runs/:runId/begin",
+  effect: "write",
+  scope: "work",
+  fenced: false,
+  because: "It makes the lease; a repeat with the same grantId finds its own.",
+  input: z.strictObject({
+    runId: RunId,
+    grantId: GrantId,
+    leaseMs: LeaseMs.optional(),
+    workflow: Name.min(1).optional().describe("Refused when the run belongs to another."),
+    version: Name.optional().describe("The worker's code version."),
+    holder: Holder.optional(),
+    resumeHint: ResumeHint.optional(),
+    goneEpoch: z
+      .int()
+      .min(0)
+      .optional()
+      .describe("The caller has proof that the process holding this epoch is gone."),
+  }),
+  output: z.strictObject({
+    outcome: z.enum(["begun", "completed"]),
+    epoch: z.int(),
+    leaseMs: z.int(),
+    attempts: z.int().describe("Failures and lost workers before this begin."),
+    workflow: z.string(),
+    previousVersion: z.string().nullable(),
+    input: StoredPayload,
+    inputMeta: StoredPayload,
+    result: StoredPayload,
+    resultMeta: StoredPayload,
+    ...JournalPage.shape,
+    unfinished: unread(z.array(Unfinished)).describe(
+      "Steps begun or failed before, at most 1,000.",
+    ),
+  }),
+  errors: ["run_not_found", "run_leased", "run_cancelled", "workflow_mismatch"],
+  async run({ db, limits, fail }, { runId, ...given }) {
+    const row = await db.maybe(leases.begin, {
+      ...given,
+      runId,
+      machine: given.holder === undefined ? undefined : machineOf(given.holder),
+      leaseMs: given.leaseMs ?? limits.leaseMs,
+    });
+    if (row === undefined) throw fail("run_not_found", { runId });
+    const { outcome, epoch, leaseLeftMs, holder, workflow, ...begun } = row;
+    if (outcome === "run_leased") throw fail(outcome, { runId, epoch, leaseLeftMs, holder });
+    if (outcome === "run_cancelled") throw fail(outcome, { runId });
+    if (outcome === "workflow_mismatch") throw fail(outcome, { runId, workflow });
+    const payloads = await db.one(leases.payloadsAndUnfinished, { runId });
+    const page = await db.one(steps.journal, { runId, afterName: "", afterKey: "" });
+    return { outcome, epoch, workflow, ...begun, ...payloads, ...page };
+  },
+});
+
+export const heartbeat = operation({
+  name: "runs.heartbeat",
+  summary: "Extend leases and learn which of them are lost.",
+  route: "POST /v1/runs/heartbeat",
+  effect: "write",
+  scope: "work",
+  fenced: true,
+  because: "Only the holder may keep its lease alive.",
+  input: z.strictObject({ items: z.array(Lease).min(1).max(1000) }),
+  output: z.strictObject({
+    results: z.array(z.strictObject({ outcome: z.enum(["held", ...REFUSALS]) })),
+  }),
+  errors: [],
+  async run({ db }, { items }) {
+    const rows = await db.batch(leases.heartbeat, items);
+    return { results: rows.map(({ outcome }) => ({ outcome })) };
+  },
+});
+
+export const releaseRun = operation({
+  name: "runs.release",
+  summary: "Hand the run back unfinished, without using an attempt.",
+  route: "POST /v1/runs/:runId/release",
+  effect: "write",
+  scope: "work",
+  fenced: true,
+  because: "Only the holder may give its lease away.",
+  input: z.strictObject({
+    ...Lease.shape,
+    reason: z.enum(["shutdown", "handed_back"]).default("handed_back"),
+  }),
+  output: z.strictObject({ outcome: z.literal("released") }),
+  errors: REFUSALS,
+  async run({ db, fail }, item) {
+    const [row] = await db.batch(leases.release, [item]);
+    if (row?.outcome !== "released")
+      throw fail(row?.outcome ?? "run_not_found", { runId: item.runId });
+    return { outcome: row.outcome };
+  },
+});
+
+const OrphanedSteps = z
+  .array(z.strictObject({ name: Name, key: Name }))
+  .max(50)
+  .default([])
+  .describe("Recorded steps this attempt never asked for, although it runs other code.");
+
+export const completeRun = operation({
+  name: "runs.complete",
+  summary: "End the run with its result.",
+  route: "POST /v1/runs/:runId/complete",
+  effect: "write",
+  scope: "work",
+  fenced: true,
+  because: "Only the holder knows the result; a stale worker must not end the run.",
+  input: z.strictObject({
+    ...Lease.shape,
+    result: Payload.optional(),
+    resultMeta: Payload.optional(),
+    orphanedSteps: OrphanedSteps,
+  }),
+  output: z.strictObject({ outcome: z.literal("completed") }),
+  errors: [...REFUSALS, "payload_too_large"],
+  async run({ db, limits, fail }, { orphanedSteps, ...item }) {
+    const result = payloadText(item.result);
+    if (result !== undefined && result.bytes > limits.payloadBytes)
+      throw fail("payload_too_large", {
+        field: "result",
+        bytes: result.bytes,
+        limitBytes: limits.payloadBytes,
+      });
+    const [row] = await db.batch(leases.complete, [
+      { ...item, result, orphaned: orphanedSteps.length === 0 ? undefined : orphanedSteps },
+    ]);
+    if (row?.outcome !== "completed")
+      throw fail(row?.outcome ?? "run_not_found", { runId: item.runId });
+    return { outcome: row.outcome };
+  },
+});
+
+export const failRun = operation({
+  name: "runs.fail",
+  summary: "End this attempt with its error; the run rests in `failed` and can be begun again.",
+  route: "POST /v1/runs/:runId/fail",
+  effect: "write",
+  scope: "work",
+  fenced: true,
+  because: "Only the holder knows that it failed.",
+  input: z.strictObject({
+    ...Lease.shape,
+    error: RecordedError,
+    failureClass: z
+      .enum(["step_failed", "manual_review", "workflow_error"])
+      .default("workflow_error"),
+    orphanedSteps: OrphanedSteps,
+  }),
+  output: z.strictObject({
+    outcome: z.literal("failed"),
+    failureClass: z.enum(FAILURE_CLASSES),
+    attempts: z.int(),
+  }),
+  errors: [...REFUSALS, "payload_too_large"],
+  async run({ db, limits, fail }, { orphanedSteps, ...item }) {
+    const error = payloadText(item.error);
+    if (error !== undefined && error.bytes > limits.payloadBytes)
+      throw fail("payload_too_large", {
+        field: "error",
+        bytes: error.bytes,
+        limitBytes: limits.payloadBytes,
+      });
+    const [row] = await db.batch(leases.fail, [
+      {
+        ...item,
+        error,
+        message: oneLine(item.error.message),
+        orphaned: orphanedSteps.length === 0 ? undefined : orphanedSteps,
+      },
+    ]);
+    if (row === undefined) throw fail("run_not_found", { runId: item.runId });
+    if (!("failureClass" in row)) throw fail(row.outcome, { runId: item.runId });
+    if (row.outcome !== "failed") throw fail(row.outcome, { runId: item.runId });
+    return { outcome: row.outcome, failureClass: row.failureClass, attempts: row.attempts };
+  },
+});

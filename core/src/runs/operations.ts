@@ -1,0 +1,199 @@
+import { v7 as uuid } from "uuid";
+import { z } from "zod";
+import { readCursor, writeCursor } from "../cursor.ts";
+import { payloadText } from "../json-text.ts";
+import { operation } from "../operation.ts";
+import { differences, hash } from "./identity.ts";
+import {
+  FAILURE_CLASSES,
+  JsonObject,
+  Name,
+  Payload,
+  Run,
+  RunId,
+  RunSummary,
+  readJson,
+  Status,
+  StepCounts,
+  StoredPayload,
+  Verdict,
+} from "./schema.ts";
+import * as runs from "./sql.ts";
+import { readVerdict } from "./verdict.ts";
+
+/*
+ * pending → running → completed, cancelled (final) or failed, interrupted, waiting (at rest).
+ * What is at rest is begun again under the next epoch. Final is final: a trigger refuses all else.
+ */
+
+const Tag = Name.min(1).max(100);
+
+export const createRun = operation({
+  name: "runs.create",
+  summary: "Create a run, or find the one that this id or idempotency key already made.",
+  route: "POST /v1/runs",
+  effect: "write",
+  scope: "enqueue",
+  fenced: false,
+  because: "Nobody holds a run before it exists; the key or id makes a repeat harmless.",
+  input: z.strictObject({
+    runId: RunId.optional().describe("Made by the caller; else by the server."),
+    workflow: Name.min(1).describe("Name of the workflow; its code lives with the caller."),
+    input: Payload.optional(),
+    inputMeta: Payload.optional().describe("What JSON cannot say of the input; made by the SDK."),
+    idempotencyKey: Name.min(1)
+      .optional()
+      .describe("The same key and body find the same run, for the run's whole life."),
+    tags: z.array(Tag).max(20).default([]).describe("Short words to filter by."),
+    metadata: JsonObject.optional(),
+  }),
+  output: z.strictObject({ runId: RunId, created: z.boolean(), status: Status }),
+  errors: ["idempotency_conflict", "payload_too_large"],
+  async run({ db, actor, limits, fail }, { tags, ...given }) {
+    const body = {
+      input: given.input,
+      inputMeta: given.inputMeta,
+      metadata: given.metadata,
+      tags: [...new Set(tags)].sort(),
+    };
+    for (const field of ["input", "inputMeta", "metadata"] as const) {
+      const bytes = payloadText(body[field])?.bytes ?? 0;
+      if (bytes > limits.payloadBytes)
+        throw fail("payload_too_large", { field, bytes, limitBytes: limits.payloadBytes });
+    }
+    const { workflow, idempotencyKey } = given;
+    const row = await db.one(runs.create, {
+      ...body,
+      runId: given.runId ?? `run_${uuid()}`,
+      named: given.runId !== undefined,
+      workflow,
+      idempotencyKey,
+      bodyHash: hash(body),
+      maxSteps: limits.steps,
+      actor: actor.name,
+    });
+    const { runId, status } = row;
+    if (row.outcome === "idempotency_conflict") {
+      const kept = await db.one(runs.body, { runId });
+      const differs = differences({ ...body, workflow, idempotencyKey }, kept);
+      throw fail("idempotency_conflict", { runId, differs });
+    }
+    return { runId, created: row.outcome === "created", status };
+  },
+});
+
+export const getRun = operation({
+  name: "runs.get",
+  summary: "One run with its step counts and the verdict: is it safe to rerun?",
+  route: "GET /v1/runs/:runId",
+  effect: "read",
+  scope: "read",
+  fenced: false,
+  because: "It only reads.",
+  input: z.strictObject({
+    runId: RunId,
+    include: z
+      .array(z.enum(["input", "result"]))
+      .default([])
+      .describe("Payloads to add; they may be large."),
+  }),
+  output: z.strictObject({
+    run: Run,
+    steps: StepCounts,
+    verdict: Verdict,
+    input: StoredPayload.optional(),
+    inputMeta: StoredPayload.optional(),
+    result: StoredPayload.optional(),
+    resultMeta: StoredPayload.optional(),
+  }),
+  errors: ["run_not_found"],
+  async run({ db, fail }, { runId, include }) {
+    const found = await readVerdict(db, runId);
+    if (found === undefined) throw fail("run_not_found", { runId });
+    if (include.length === 0) return found;
+    const kept = await db.one(runs.payloads, { runId });
+    return {
+      ...found,
+      ...(include.includes("input") ? { input: kept.input, inputMeta: kept.inputMeta } : {}),
+      ...(include.includes("result") ? { result: kept.result, resultMeta: kept.resultMeta } : {}),
+    };
+  },
+});
+
+const Filters = z.strictObject({
+  status: z.array(Status).optional().describe("Any of these."),
+  workflow: Name.min(1).optional(),
+  tag: Tag.optional(),
+  failureClass: z.enum(FAILURE_CLASSES).optional(),
+  idempotencyKey: Name.min(1).optional(),
+  search: Name.min(2).optional().describe("Text within the error of a run, in any case."),
+  since: z.iso.datetime({ offset: true }).optional().describe("Created at or after."),
+  until: z.iso.datetime({ offset: true }).optional().describe("Created before."),
+});
+
+export const listRuns = operation({
+  name: "runs.list",
+  summary: "Runs, newest first, filtered; a page at a time.",
+  route: "GET /v1/runs",
+  effect: "read",
+  scope: "read",
+  fenced: false,
+  because: "It only reads.",
+  input: Filters.extend({
+    limit: z.coerce.number().int().min(1).max(200).default(50),
+    cursor: z.string().max(500).optional().describe("`nextCursor` of the page before."),
+  }),
+  output: z.strictObject({ runs: z.array(RunSummary), nextCursor: z.string().nullable() }),
+  errors: ["cursor_invalid"],
+  async run({ db, fail }, { cursor, limit, ...filters }) {
+    const after = cursor === undefined ? undefined : readCursor(cursor, filters);
+    if (after === "invalid") throw fail("cursor_invalid");
+    const rows = await db.many(runs.list, {
+      ...filters,
+      beforeAt: after?.[0],
+      beforeId: after?.[1],
+      limit: limit + 1,
+    });
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    const more = rows.length > limit && last !== undefined;
+    const nextCursor = more ? writeCursor([last.position, last.runId], filters) : null;
+    return { runs: page.map(({ position: _, ...run }) => run), nextCursor };
+  },
+});
+
+export const overview = operation({
+  name: "runs.overview",
+  summary: "Counts of the runs that are not final, and those that need somebody, by id.",
+  route: "GET /v1/overview",
+  effect: "read",
+  scope: "read",
+  fenced: false,
+  because: "It only reads.",
+  input: z.strictObject({}),
+  output: z.strictObject({
+    counts: z.record(z.string(), z.int()).describe("Runs that are not final, by status."),
+    finishedLastDay: z.int().describe("Runs completed or cancelled within 24 hours."),
+    stalled: z.int().describe("Running, but the lease has lapsed and nobody took over."),
+    attention: z
+      .array(
+        z.strictObject({
+          runId: RunId,
+          workflow: z.string(),
+          status: Status,
+          failureClass: z.enum(FAILURE_CLASSES).nullable(),
+          updatedAt: z.iso.datetime(),
+        }),
+      )
+      .describe("Failed, interrupted and stalled runs, newest first, at most twenty."),
+  }),
+  errors: [],
+  async run({ db }) {
+    const { counts, attention, ...rest } = await db.one(runs.overview, {});
+    return {
+      ...rest,
+      counts: readJson<Record<string, number>>(counts) ?? {},
+      attention: readJson<never[]>(attention) ?? [],
+    };
+  },
+});

@@ -1,0 +1,131 @@
+import { onlyReads } from "../steps/rules.ts";
+import type { Contract } from "../steps/schema.ts";
+import { type OpenStep, type ResumeHint, type Run, readJson, type Verdict } from "./schema.ts";
+
+const LINE_LENGTH = 500;
+
+/**
+ * One storable line of a message that somebody else wrote: for events and lists, where NUL, line
+ * breaks and lone surrogates have no place. The full text is kept beside it.
+ */
+export function oneLine(message: string): string {
+  const line = message.replace(/[\p{Cc}\p{Surrogate}]+/gu, " ").trim();
+  const [...characters] = line.slice(0, LINE_LENGTH * 2);
+  return characters.length <= LINE_LENGTH
+    ? characters.join("")
+    : `${characters.slice(0, LINE_LENGTH - 1).join("")}…`;
+}
+
+/** A step that is not completed, as it is stored. */
+export interface OpenStepRow {
+  readonly name: string;
+  readonly key: string;
+  readonly status: OpenStep["status"];
+  readonly onUnknown: "failed_retryable" | "manual_review" | "failed";
+  readonly epoch: number;
+  readonly attempt: number;
+  readonly reason: string | null;
+  readonly contract: OpenStep["error"];
+  readonly error: OpenStep["error"];
+  readonly eventSeqs: number[];
+}
+
+/** What a rerun would do with a step, and why (the outcome table of model.md §3). */
+export function judge(row: OpenStepRow, run: { epoch: number; live: boolean }): OpenStep {
+  const contract = readJson<Contract>(row.contract) ?? {};
+  const unknown = row.status === "begun" && !(run.live && row.epoch === run.epoch);
+  const settled = row.status === "begun" ? row.onUnknown : row.status;
+  const wouldRunAgain = settled === "failed_retryable";
+  return {
+    name: row.name,
+    key: row.key,
+    status: unknown ? settled : row.status,
+    attempt: row.attempt,
+    sideEffects: [...(contract.sideEffects ?? [])],
+    idempotencyKey: contract.idempotencyKey ?? null,
+    reason: unknown ? "unknown_outcome" : row.reason,
+    error: row.error,
+    wouldRunAgain,
+    why: why(contract, { settled, unknown }),
+    eventSeqs: row.eventSeqs,
+  };
+}
+
+function why(
+  contract: Contract,
+  { settled, unknown }: { settled: string; unknown: boolean },
+): string {
+  const happened = unknown
+    ? "It was begun and never recorded as finished; whether its effects happened is unknown."
+    : "It is not finished.";
+  if (settled === "failed")
+    return `${happened} It may not run again (replay: never, or a review said so).`;
+  if (settled === "manual_review") {
+    return contract.replay === "manual"
+      ? `${happened} Its contract asks for a person before it runs again.`
+      : `${happened} It declares side effects without an idempotency key.`;
+  }
+  if (contract.replay === "auto") return `${happened} Its contract says that it may run again.`;
+  return onlyReads(contract)
+    ? `${happened} It declares no side effects.`
+    : `${happened} Its idempotency key makes its effects safe to repeat.`;
+}
+
+interface Facts {
+  readonly run: Pick<Run, "status" | "leaseOver" | "failureClass" | "lastSeq" | "resumeHint">;
+  readonly completedSteps: number;
+  readonly steps: OpenStep[];
+  readonly warnings: string[];
+  readonly eventSeqs: number[];
+}
+
+/** Is it safe to rerun? Decided from the record alone; a live lease outweighs everything. */
+export function verdict({ run, completedSteps, steps, warnings, eventSeqs }: Facts): Verdict {
+  const rest = { seq: run.lastSeq, completedSteps, steps, warnings, eventSeqs };
+  const answered = (answer: Verdict["answer"], reason: string, next: Verdict["next"]): Verdict => ({
+    answer,
+    reason,
+    next,
+    ...rest,
+  });
+  if (run.status === "completed" || run.status === "cancelled") {
+    const next = { action: "none" as const, text: "Nothing: a final run never changes." };
+    return answered("final", `The run is ${run.status}.`, next);
+  }
+  if (run.status === "running" && !run.leaseOver) {
+    const next = {
+      action: "wait" as const,
+      text: "Wait: the lease ends with its worker, or when it lapses.",
+    };
+    return answered("in_progress", "A worker holds the lease.", next);
+  }
+  if (run.status === "waiting") {
+    const next = { action: "resolve_gate" as const, text: "Settle what the run waits for." };
+    return answered("waiting_on_human", "The run waits for something to happen.", next);
+  }
+  const blocking = steps.find((step) => !step.wouldRunAgain);
+  if (blocking !== undefined) {
+    const { name, key } = blocking;
+    return answered("needs_review", "A step may or may not have had its effect.", {
+      action: "review_step",
+      text: "Find out whether the step's effects happened and review it; until then nobody executes it again.",
+      step: { name, key },
+    });
+  }
+  const again =
+    steps.length === 0 ? "no begun step runs twice" : `${steps.length} unfinished steps run again`;
+  const reason = `${completedSteps} completed steps replay and never run again; ${again}.`;
+  return answered("safe", reason, invoke(readJson<ResumeHint>(run.resumeHint)));
+}
+
+function invoke(hint: ResumeHint | null): Verdict["next"] {
+  if (hint === null)
+    return { action: "invoke", text: "Start the workflow again with this run id." };
+  const { command, cwd } = hint;
+  return {
+    action: "invoke",
+    text: "Start the program again as `command` says, in `cwd`.",
+    command,
+    ...(cwd === undefined ? {} : { cwd }),
+  };
+}

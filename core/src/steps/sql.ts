@@ -1,0 +1,246 @@
+import type { z } from "zod";
+import type { JsonText } from "../json-text.ts";
+import { held, lease, type Refused, refused } from "../runs/sql.ts";
+import { batch, fragment, items, statement } from "../statement.ts";
+import type { StepBegin, StepCompletion, StepFailure, StepRecord } from "./schema.ts";
+
+/** What becomes of a step that was begun and never finished. */
+export type OnUnknown = "failed_retryable" | "manual_review" | "failed";
+
+const step = {
+  ...lease,
+  name: "text",
+  key: "text",
+  attempt: "int",
+  input_hash: "text",
+  input: "text",
+  contract: "text",
+  on_unknown: "text",
+};
+
+/** The items that may write: their lease is good, and the step exists or still fits the run. */
+const admitted = fragment`admitted as materialized (
+    select ranked.* from (
+      select held.*, row_number() over (partition by run_id order by i) as nth from held where fenced
+    ) ranked
+     where step_count + nth <= max_steps
+        or exists (select from tidebase.steps s where (s.run_id, s.name, s.key) = (ranked.run_id, ranked.name, ranked.key))
+  )`;
+
+/**
+ * Event numbers for what `written` wrote, counted on from the locked run; the write renews the
+ * lease.
+ */
+const counted = fragment`numbered as materialized (
+    select i, written.*, admitted.attempt, tidebase.now() as at,
+      admitted.last_seq + row_number() over (partition by run_id order by i) as seq
+      from admitted join written using (run_id, name, key)
+  ), counted as (
+    update tidebase.runs r
+       set last_seq = n.seq, step_count = r.step_count + n.fresh, lease_expires_at = n.at + r.lease_ms * interval '1 ms'
+      from (select run_id, max(seq) as seq, max(at) as at, count(*) filter (where fresh) as fresh
+              from numbered group by run_id) n
+     where r.run_id = n.run_id
+  )`;
+
+/** `s` is as old as the snapshot: what this statement wrote is known from `numbered` alone. */
+const answered = fragment`from item left join held using (i) left join admitted using (i) left join numbered using (i)
+    left join tidebase.steps s on (s.run_id, s.name, s.key) = (item.run_id, item.name, item.key)
+   order by i`;
+
+type Kept = { input?: unknown; contract?: unknown; onUnknown: OnUnknown };
+
+/** Writes the intent before the effect. A step that is settled answers with what is recorded. */
+export const begin = batch<
+  Omit<StepBegin, keyof Kept> & Kept,
+  {
+    i: number;
+    output: JsonText | null;
+    outputMeta: JsonText | null;
+    inputHash: string | null;
+    input: JsonText | null;
+    outcome:
+      | Refused
+      | "execute"
+      | "replayed"
+      | "input_mismatch"
+      | "manual_review_required"
+      | "step_failed"
+      | "run_too_long"
+      | "again";
+  }
+>("steps.begin")`
+  with ${items(step)}, ${held}, ${admitted}, written as (
+    insert into tidebase.steps as s
+      (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, begun_at)
+    select run_id, name, key, 'begun', on_unknown, epoch, attempt, input_hash, input, contract, tidebase.now()
+      from admitted
+    on conflict (run_id, name, key) do update
+       set status = 'begun', on_unknown = excluded.on_unknown, epoch = excluded.epoch, attempt = excluded.attempt,
+           input_hash = excluded.input_hash, input = excluded.input, contract = excluded.contract,
+           begun_at = excluded.begun_at, ended_at = null, retry_at = null, reason = null
+     where (s.epoch, s.attempt) < (excluded.epoch, excluded.attempt)
+       and (s.status = 'failed_retryable'
+         or s.status = 'begun' and (s.on_unknown = 'failed_retryable'
+           or s.epoch = excluded.epoch and s.retry_at is not null))
+    returning s.run_id, s.name, s.key, s.xmax = 0 as fresh
+  ), ${counted}, logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, seq, 'step.begun', at,
+      jsonb_build_object('name', name, 'key', key, 'attempt', attempt) from numbered
+  )
+  select i, s.output, s.output_meta, s.input_hash, s.input, case ${refused}
+      when numbered.i is not null then 'execute'
+      when admitted.i is null then 'run_too_long'
+      when s.run_id is null then 'again'
+      when s.status = 'completed' and s.input_hash <> item.input_hash
+        and split_part(s.input_hash, ':', 1) = split_part(item.input_hash, ':', 1) then 'input_mismatch'
+      when s.status = 'completed' then 'replayed'
+      when (s.epoch, s.attempt, s.status) = (item.epoch, item.attempt, 'begun') then 'execute'
+      when s.status = 'failed' or s.status = 'begun' and s.on_unknown = 'failed' then 'step_failed'
+      when s.status = 'manual_review' or s.on_unknown = 'manual_review' then 'manual_review_required'
+      else 'again' end as outcome
+  ${answered}`;
+
+/** Records completions, begun before or not. A repeated request gets the recorded answer. */
+export const complete = batch<
+  Omit<StepCompletion, keyof Kept | "output" | "outputMeta"> &
+    Kept & { output: JsonText; outputMeta: JsonText | undefined },
+  {
+    i: number;
+    outcome:
+      | Refused
+      | "completed"
+      | "manual_review_required"
+      | "step_failed"
+      | "run_too_long"
+      | "again";
+  }
+>("steps.complete")`
+  with ${items({ ...step, output: "text", output_meta: "text" })}, ${held}, ${admitted}, written as (
+    insert into tidebase.steps as s
+      (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, ended_at)
+    select run_id, name, key, 'completed', on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta,
+      tidebase.now() from admitted
+    on conflict (run_id, name, key) do update
+       set status = 'completed', on_unknown = excluded.on_unknown, epoch = excluded.epoch, attempt = excluded.attempt,
+           input_hash = excluded.input_hash, input = excluded.input,
+           contract = coalesce(excluded.contract, s.contract), output = excluded.output,
+           output_meta = excluded.output_meta, error = null, reason = null, retry_at = null, ended_at = excluded.ended_at
+     where s.status in ('begun', 'failed_retryable')
+       and (s.epoch = excluded.epoch or s.on_unknown = 'failed_retryable')
+    returning s.run_id, s.name, s.key, s.xmax = 0 as fresh
+  ), ${counted}, logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, seq, 'step.completed', at, jsonb_build_object('name', name, 'key', key) from numbered
+  )
+  select i, case ${refused}
+      when numbered.i is not null then 'completed'
+      when admitted.i is null then 'run_too_long'
+      when s.run_id is null then 'again'
+      when s.status = 'completed' then 'completed'
+      when s.status = 'failed' then 'step_failed'
+      when s.status = 'manual_review' or s.on_unknown <> 'failed_retryable' then 'manual_review_required'
+      else 'again' end as outcome
+  ${answered}`;
+
+/**
+ * Records failed attempts. Without `retry_in_ms` the failure is final and the step takes the status that
+ * its contract gave it; with it the step waits for its next attempt, and the delay is stored.
+ */
+export const fail = batch<
+  Omit<StepFailure, keyof Kept | "error"> & Kept & { error: unknown },
+  {
+    i: number;
+    outcome:
+      | Refused
+      | "completed"
+      | "failed_retryable"
+      | "manual_review"
+      | "failed"
+      | "run_too_long"
+      | "again";
+  }
+>("steps.fail")`
+  with ${items({ ...step, error: "text", message: "text", reason: "text", retry_in_ms: "bigint" })}, ${held}, ${admitted},
+  written as (
+    insert into tidebase.steps as s
+      (run_id, name, key, status, on_unknown, epoch, attempt, failures, retry_at, reason, input_hash, input, contract,
+       error, ended_at)
+    select run_id, name, key, case when retry_in_ms is null then on_unknown
+        when on_unknown = 'failed_retryable' then 'failed_retryable' else 'begun' end,
+      on_unknown, epoch, attempt, case when retry_in_ms is null then 0 else 1 end,
+      tidebase.now() + retry_in_ms * interval '1 ms', reason, input_hash, input, contract, error, tidebase.now()
+      from admitted
+    on conflict (run_id, name, key) do update
+       set status = excluded.status, on_unknown = excluded.on_unknown, epoch = excluded.epoch,
+           attempt = excluded.attempt, failures = case when excluded.failures = 0 then 0 else s.failures + 1 end,
+           retry_at = excluded.retry_at, reason = excluded.reason, error = excluded.error,
+           input_hash = excluded.input_hash, input = excluded.input,
+           contract = coalesce(excluded.contract, s.contract), ended_at = excluded.ended_at
+     where s.status in ('begun', 'failed_retryable') and (s.epoch = excluded.epoch or s.on_unknown = 'failed_retryable')
+       and ((s.epoch, s.attempt) < (excluded.epoch, excluded.attempt)
+         or (s.epoch, s.attempt, s.status) = (excluded.epoch, excluded.attempt, 'begun') and s.ended_at is null)
+    returning s.run_id, s.name, s.key, s.xmax = 0 as fresh, s.status
+  ), ${counted}, logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, seq, 'step.failed', at, jsonb_strip_nulls(jsonb_build_object('name', name, 'key', key,
+        'attempt', numbered.attempt, 'message', admitted.message, 'reason', admitted.reason,
+        'retryInMs', admitted.retry_in_ms, 'becomes', case when admitted.retry_in_ms is null then numbered.status end))
+      from numbered join admitted using (run_id, name, key)
+  )
+  select i, case ${refused}
+      when numbered.i is not null then case when numbered.status = 'begun' then 'failed_retryable' else numbered.status end
+      when admitted.i is null then 'run_too_long'
+      when s.run_id is null then 'again'
+      when s.status = 'begun' then 'failed_retryable'
+      else s.status end as outcome
+  ${answered}`;
+
+/**
+ * A page of about 4 MB, at least one step, as JSON text which nobody on its way parses. Sizes are summed
+ * over narrow rows first and the entries stay unsorted, so no sort ever carries an output.
+ */
+export const journal = statement<
+  { runId: string; afterName: string; afterKey: string },
+  { journal: JsonText; afterName: string | null; afterKey: string | null }
+>("steps.journal")`
+  with sized as materialized (
+    select name, key, octet_length(output) as bytes from tidebase.steps
+     where run_id = $run_id::uuid and status = 'completed'
+       and (name, key) > ($after_name::text, $after_key::text)
+  ), ranked as materialized (
+    select name, key, sum(bytes) over preceding - bytes as bytes_before from sized
+    window preceding as (order by name, key rows unbounded preceding)
+  ), last as materialized (
+    select name, key, (select count(*) from ranked where bytes_before >= 4000000) > 0 as more
+      from ranked where bytes_before < 4000000 order by name desc, key desc limit 1
+  ), entry as (
+    select '{"name":' || to_json(s.name) || ',"key":' || to_json(s.key)
+        || coalesce(',"inputHash":' || to_json(s.input_hash), '') || ',"output":' || s.output
+        || coalesce(',"outputMeta":' || s.output_meta, '') || '}' as text
+      from last join tidebase.steps s on s.run_id = $run_id::uuid and s.status = 'completed'
+       and (s.name, s.key) > ($after_name::text, $after_key::text)
+       and (s.name, s.key) <= (last.name, last.key)
+  )
+  select last.name as after_name, last.key as after_key,
+    '[' || coalesce((select string_agg(text, ',') from entry), '') || ']' as journal
+    from tidebase.runs r left join last on last.more where r.run_id = $run_id::uuid`;
+
+const recorded = fragment`name, key, status, attempt, epoch, contract, input_hash, reason, error,
+    octet_length(output) as output_bytes, begun_at, ended_at`;
+
+export const list = statement<
+  { runId: string; afterName: string; afterKey: string; limit: number },
+  z.output<typeof StepRecord>
+>("steps.list")`
+  select ${recorded} from tidebase.steps
+   where run_id = $run_id::uuid and (name, key) > ($after_name::text, $after_key::text)
+   order by name, key limit $limit::int`;
+
+export const get = statement<
+  { runId: string; name: string; key: string },
+  z.output<typeof StepRecord> & Record<"input" | "output" | "outputMeta", JsonText | null>
+>("steps.get")`
+  select ${recorded}, input, output, output_meta from tidebase.steps
+   where run_id = $run_id::uuid and name = $name::text and key = $key::text`;

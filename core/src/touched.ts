@@ -1,0 +1,16 @@
+const RUN_ID = /^run_[0-9a-f-]{36}$/;
+
+/** The runs a call is about: named by its input, its items or its answer. */
+export function runsTouched(input: unknown, answer: unknown): string[] {
+  const found = new Set<string>();
+  const items: unknown = member(input, "items");
+  for (const source of [input, answer, ...(Array.isArray(items) ? items : [])]) {
+    const runId = member(source, "runId");
+    if (typeof runId === "string" && RUN_ID.test(runId)) found.add(runId);
+  }
+  return [...found];
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+}

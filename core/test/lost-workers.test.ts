@@ -1,0 +1,73 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, readlinkSync } from "node:fs";
+import { hostname } from "node:os";
+import { expect, test } from "vitest";
+import { openCore } from "../src/index.ts";
+import { newGrant, useDatabase } from "./support/database.ts";
+
+const db = useDatabase();
+const statusOf = async (runId: string) =>
+  ((await db.call("runs.get", { runId }))["run"] as { status: string }).status;
+
+function holderOf(pid: number) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return {
+    host: hostname(),
+    bootId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    pidNamespace: readlinkSync("/proc/self/ns/pid"),
+    pid,
+    startTime: stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "",
+  };
+}
+
+test("a run whose lease is over is interrupted, one attempt used, whoever else's row cannot be settled", async () => {
+  const poisoned = await db.begun();
+  const lost = await db.begun();
+  await db.pool.query(`create function pg_temp_refuse() returns trigger language plpgsql as $$
+    begin raise exception 'poisoned' using errcode = '23514'; end $$`);
+  await db.pool.query(`create trigger poison before update on tidebase.runs for each row
+    when (old.run_id = '${poisoned.runId.slice(4)}' and new.status = 'interrupted') execute function pg_temp_refuse()`);
+  await db.advance("2 minutes");
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20 });
+  await expect.poll(() => statusOf(lost.runId)).toBe("interrupted");
+  expect(await db.call("runs.get", { runId: lost.runId })).toMatchObject({
+    run: { attempts: 1, leaseExpiresAt: null },
+    verdict: { answer: "safe" },
+  });
+  const quarantined = async () =>
+    (await db.call("events.list", { runId: poisoned.runId, types: ["run.quarantined"] }))["events"];
+  await expect.poll(quarantined).toMatchObject([{ data: { sweep: "lost_workers" } }]);
+  await core.close();
+});
+
+test("two processes that sweep at once interrupt each run once", async () => {
+  const lost = await Promise.all(Array.from({ length: 20 }, () => db.begun()));
+  await db.advance("2 minutes");
+  const cores = [1, 2].map(() => openCore({ databaseUrl: db.url, sweepEveryMs: 5 }));
+  for (const { runId } of lost) await expect.poll(() => statusOf(runId)).toBe("interrupted");
+  for (const { runId } of lost) {
+    const { events } = await db.call("events.list", { runId, types: ["run.interrupted"] });
+    expect(events).toHaveLength(1);
+  }
+  await Promise.all(cores.map((core) => core.close()));
+});
+
+test("nobody waits for a dead process: a killed holder of this machine loses its run at once, a live one keeps it", async () => {
+  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+  const pid = child.pid ?? 0;
+  await expect.poll(() => holderOf(pid).startTime).not.toBe("");
+  const runId = await db.pending();
+  await db.call("runs.begin", { runId, grantId: newGrant(), holder: holderOf(pid) });
+  const kept = await db.pending();
+  await db.call("runs.begin", { runId: kept, grantId: newGrant(), holder: holderOf(process.pid) });
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20 });
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+  await expect.poll(() => statusOf(runId)).toBe("interrupted");
+  const { events } = await db.call("events.list", { runId, types: ["run.interrupted"] });
+  expect(events).toMatchObject([{ data: { reason: "holder_gone" } }]);
+  expect(await statusOf(kept)).toBe("running");
+  await core.close();
+});

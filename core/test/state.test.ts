@@ -1,0 +1,168 @@
+import fc from "fast-check";
+import { applyPatch } from "rfc6902";
+import { expect, test } from "vitest";
+import { mergePatch, patchBetween } from "../src/state/rules.ts";
+import { useDatabase } from "./support/database.ts";
+
+const db = useDatabase();
+type Lease = Awaited<ReturnType<typeof db.begun>>;
+const write = (lease: Lease, kind: string, value: unknown, more = {}) =>
+  db.call("state.write", { ...lease, kind, value, ...more });
+const read = (lease: Lease, more = {}) => db.call("state.read", { runId: lease.runId, ...more });
+
+test("set replaces, patch merges, and every version can be read again", async () => {
+  const lease = await db.begun();
+  expect(await read(lease)).toMatchObject({ version: 0, found: false, value: null });
+  await write(lease, "set", { a: 1, list: [1, 2], deep: { x: 1, y: 2 } });
+  await write(lease, "patch", { a: null, list: [3], deep: { x: 9 } });
+  expect(await read(lease)).toMatchObject({
+    version: 2,
+    latest: 2,
+    value: { list: [3], deep: { x: 9, y: 2 } },
+  });
+  expect(await read(lease, { version: 1, path: "/deep/y" })).toMatchObject({
+    value: 2,
+    found: true,
+    latest: 2,
+  });
+  expect(await read(lease, { path: "/nothing" })).toMatchObject({ found: false });
+  await expect(read(lease, { version: 3 })).rejects.toMatchObject({ code: "version_not_found" });
+});
+
+test("a patch without a document before it begins with an empty one, and a set to null is a document", async () => {
+  const lease = await db.begun();
+  await write(lease, "patch", { a: { b: 1, c: null } });
+  expect(await read(lease)).toMatchObject({ value: { a: { b: 1 } } });
+  await write(lease, "set", null);
+  expect(await read(lease)).toMatchObject({ version: 2, found: true, value: null });
+});
+
+test("a write key that is known is answered with its version and changes nothing", async () => {
+  const lease = await db.begun();
+  expect(await write(lease, "set", 1, { writeKey: "k" })).toEqual({ version: 1, recorded: false });
+  await write(lease, "set", 2);
+  expect(await write(lease, "set", 1, { writeKey: "k" })).toEqual({ version: 1, recorded: true });
+  expect(await read(lease)).toMatchObject({ version: 2, value: 2 });
+});
+
+test("twenty writes at once are twenty versions, and the same write key twice at once is one", async () => {
+  const lease = await db.begun();
+  const patches = Array.from({ length: 20 }, (_, n) =>
+    write(lease, "patch", { [n]: n }, { writeKey: `k${n >> 1}` }),
+  );
+  const answers = (await Promise.all(patches)) as { version: number; recorded: boolean }[];
+  expect(answers.filter(({ recorded }) => !recorded)).toHaveLength(10);
+  expect((await read(lease))["version"]).toBe(10);
+});
+
+test("expectVersion lets one of two writers through, and tells the other where the stream is", async () => {
+  const lease = await db.begun();
+  await write(lease, "set", 1, { expectVersion: 0 });
+  const second = write(lease, "set", 2, { expectVersion: 0 });
+  await expect(second).rejects.toMatchObject({ code: "version_conflict", data: { latest: 1 } });
+  await expect(write(lease, "set", 2, { expectVersion: 5 })).rejects.toMatchObject({
+    code: "version_conflict",
+  });
+  expect(await write(lease, "set", 2, { expectVersion: 1 })).toMatchObject({ version: 2 });
+});
+
+test("streams are apart from one another", async () => {
+  const lease = await db.begun();
+  await write(lease, "set", "main");
+  await write(lease, "set", "side", { stream: "notes" });
+  expect(await read(lease, { stream: "notes" })).toMatchObject({ value: "side", version: 1 });
+  expect(await db.call("state.streams", { runId: lease.runId })).toEqual({
+    streams: [
+      { stream: "notes", version: 1 },
+      { stream: "state", version: 1 },
+    ],
+  });
+});
+
+test("a label names a version without changing it, and the snapshots can be listed", async () => {
+  const lease = await db.begun();
+  await write(lease, "set", 1, { label: "draft", reason: "first" });
+  await write(lease, "set", 2);
+  const save = (label: string, more = {}) => db.call("state.label", { ...lease, label, ...more });
+  const target = { type: "git", id: "abc" };
+  expect(await save("final", { target, writeKey: "w" })).toEqual({ version: 2, recorded: false });
+  expect(await save("final", { target, writeKey: "w" })).toEqual({ version: 2, recorded: true });
+  await expect(save("none", { version: 9 })).rejects.toMatchObject({
+    code: "version_not_found",
+    data: { latest: 2 },
+  });
+  await write(lease, "set", 3);
+  const { versions } = await db.call("state.versions", { runId: lease.runId, labeled: "true" });
+  expect(versions).toMatchObject([
+    {
+      version: 2,
+      labels: [{ label: "final", importance: "checkpoint", targetType: "git", targetId: "abc" }],
+    },
+    { version: 1, labels: [{ label: "draft" }], reason: "first", createdBy: "local" },
+  ]);
+});
+
+test("the difference of two versions is a patch that turns one into the other", async () => {
+  const lease = await db.begun();
+  await write(lease, "set", { a: [1, 2], b: "x" });
+  await write(lease, "patch", { a: [1], c: true });
+  const { patch } = await db.call("state.diff", { runId: lease.runId, from: 1, to: 2 });
+  const document = { a: [1, 2], b: "x" };
+  applyPatch(document, patch as never);
+  expect(document).toEqual({ a: [1], b: "x", c: true });
+});
+
+test("many small patches of a large document cost their own size, and reading leaves a keyframe", async () => {
+  const lease = await db.begun();
+  const large = { text: "x".repeat(900_000) };
+  await write(lease, "set", large);
+  const wal = async () =>
+    Number(
+      (await db.pool.query("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') as n"))
+        .rows[0].n,
+    );
+  const before = await wal();
+  for (let n = 0; n < 50; n++) await write(lease, "patch", { n });
+  expect((await wal()) - before).toBeLessThan(50 * 20_000);
+  expect(await read(lease, { path: "/n" })).toMatchObject({ value: 49, version: 51 });
+  const small = await db.begun();
+  await write(small, "set", {});
+  for (let n = 0; n < 20; n++) await write(small, "patch", { n });
+  expect(await read(small)).toMatchObject({ value: { n: 19 } });
+  const keyframes = "select version::int from tidebase.keyframes where run_id = $1";
+  expect((await db.pool.query(keyframes, [small.runId.slice(4)])).rows).toEqual([{ version: 21 }]);
+  expect(await read(small, { version: 21 })).toMatchObject({ value: { n: 19 } });
+});
+
+test("payloads with NUL, lone surrogates and __proto__ come back bit for bit", async () => {
+  const lease = await db.begun();
+  const value = JSON.parse('{"__proto__":{"a":1},"nul\\u0000":"\\ud800","deep":[[[]]]}');
+  await write(lease, "set", value);
+  await write(lease, "patch", JSON.parse('{"__proto__":{"b":2}}'));
+  const back = await read(lease);
+  expect(JSON.stringify(back["value"])).toBe(
+    '{"__proto__":{"a":1,"b":2},"nul\\u0000":"\\ud800","deep":[[[]]]}',
+  );
+});
+
+const json = fc.jsonValue({ maxDepth: 4 });
+
+test("a merge patch obeys RFC 7386: idempotent, and free of nulls in what it merged", () => {
+  fc.assert(
+    fc.property(json, json, (target, patch) => {
+      const once = mergePatch(target, patch);
+      expect(mergePatch(once, patch)).toEqual(once);
+    }),
+  );
+});
+
+test("a difference applied to the one document gives the other", () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), json), fc.dictionary(fc.string(), json), (from, to) => {
+      const document = JSON.parse(JSON.stringify(from));
+      const goal = JSON.parse(JSON.stringify(to));
+      applyPatch(document, patchBetween(document, goal) as never);
+      expect(document).toEqual(goal);
+    }),
+  );
+});

@@ -1,0 +1,91 @@
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+import { afterAll, beforeAll, expect, inject } from "vitest";
+import {
+  type Actor,
+  type AnyOperation,
+  type Core,
+  LOCAL,
+  openCore,
+  operations,
+  toJson,
+} from "../../src/index.ts";
+
+export const local: Actor = LOCAL;
+
+/** This test file's own database, a copy of the migrated template. */
+export interface TestDatabase {
+  readonly url: string;
+  readonly pool: pg.Pool;
+  readonly core: Core;
+  /** Executes an operation by its name; what it answers, as the wire shows it. */
+  call(name: string, input: object): Promise<Record<string, unknown>>;
+  /** Moves the database's clock. */
+  advance(interval: string): Promise<void>;
+  /** A run with a lease, or without one. */
+  begun(): Promise<{ runId: string; epoch: number; grantId: string }>;
+  pending(): Promise<string>;
+  /** Ends a run as a cancellation does. */
+  cancel(runId: string): Promise<void>;
+}
+
+export const newGrant = (): string => `grant_${randomUUID()}`;
+
+export function operationNamed(name: string): AnyOperation {
+  const operation = operations.find((candidate) => candidate.name === name);
+  if (operation === undefined) throw new Error(`No operation ${name}.`);
+  return operation;
+}
+
+export function useDatabase(): TestDatabase {
+  const name = `tidebase_test_${randomUUID().replaceAll("-", "")}`;
+  const url = Object.assign(new URL(inject("adminUrl")), { pathname: name }).href;
+  const pool = new pg.Pool({ connectionString: url });
+  pool.on("error", () => {}); // the forced drop below may meet a connection that is still closing
+  const core = openCore({ databaseUrl: url, checkAnswers: true, sweeps: false });
+  beforeAll(() => administer(`create database ${name} template ${inject("template")}`));
+  afterAll(async () => {
+    await Promise.all([core.close(), pool.end()]);
+    await administer(`drop database ${name} with (force)`);
+  });
+
+  async function call(operationName: string, input: object): Promise<Record<string, unknown>> {
+    const operation = operationNamed(operationName);
+    return JSON.parse(toJson(await core.execute(operation, input, local)));
+  }
+  async function pending(): Promise<string> {
+    return String((await call("runs.create", { workflow: "test" }))["runId"]);
+  }
+  async function begun(): Promise<{ runId: string; epoch: number; grantId: string }> {
+    const [runId, grantId] = [await pending(), newGrant()];
+    const { epoch } = await call("runs.begin", { runId, grantId });
+    return { runId, epoch: Number(epoch), grantId };
+  }
+  async function advance(interval: string): Promise<void> {
+    await pool.query("update tidebase.clock set shift = shift + $1::interval", [interval]);
+  }
+  async function cancel(runId: string): Promise<void> {
+    const text = `update tidebase.runs set status = 'cancelled', lease_expires_at = null, failure_class = null
+      where run_id = $1`;
+    await pool.query(text, [runId.slice(4)]);
+  }
+  return { url, pool, core, call, advance, pending, begun, cancel };
+}
+
+/** Waits until the connection waits for a lock: the second runner of a race is at its mark. */
+export async function untilBlocked(pool: pg.Pool, statementName: string): Promise<void> {
+  const text =
+    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like $1";
+  await expect
+    .poll(async () => (await pool.query(text, [`/* ${statementName} */%`])).rowCount, {
+      interval: 5,
+    })
+    .toBe(1);
+}
+
+async function administer(text: string): Promise<void> {
+  const client = new pg.Client(inject("adminUrl"));
+  await client.connect();
+  await client.query(text);
+  await client.end();
+}

@@ -1,0 +1,49 @@
+import type { ErrorCode } from "./operations.gen.ts";
+
+/** Codes of the server, and what the SDK itself refuses. */
+export type SdkErrorCode =
+  | ErrorCode
+  | "config_invalid"
+  | "duplicate_step"
+  | "input_mismatch"
+  | "manual_review_required"
+  | "output_too_large"
+  | "run_failed"
+  | "run_released"
+  | "server_answer_invalid"
+  | "server_unreachable"
+  | "state_not_json"
+  | "step_failed"
+  | "step_timeout"
+  | "unserializable_output"
+  | "workflow_not_registered"
+  | "workflow_registered_twice";
+
+/**
+ * Every failure of a call. The message says what to do next; `data` holds the members of the
+ * server's problem, such as `leaseLeftMs` or `requestId`.
+ */
+export class TidebaseError extends Error {
+  override readonly name = "TidebaseError";
+  readonly code: SdkErrorCode;
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: SdkErrorCode,
+    message: string,
+    data: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** Whether the value is a TidebaseError of one of these codes. */
+export function isTidebaseError(
+  error: unknown,
+  ...codes: readonly SdkErrorCode[]
+): error is TidebaseError {
+  return error instanceof TidebaseError && (codes.length === 0 || codes.includes(error.code));
+}

@@ -1,0 +1,250 @@
+// Generated from the registry by `npm run generate`. Do not edit.
+
+export interface Operations {
+  /** Create a run, or find the one that this id or idempotency key already made. */
+  "runs.create": {
+    input: { runId?: string; workflow: string; input?: unknown; inputMeta?: unknown; idempotencyKey?: string; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown> };
+    output: { runId: string; created: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" };
+    error: "idempotency_conflict" | "payload_too_large";
+  };
+  /** Take the run's lease and get its journal; a completed run answers with its result. */
+  "runs.begin": {
+    input: { runId: string; grantId: string; leaseMs?: number; workflow?: string; version?: string; holder?: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string }; resumeHint?: { command: ReadonlyArray<string>; cwd?: string }; goneEpoch?: number };
+    output: { outcome: "begun" | "completed"; epoch: number; leaseMs: number; attempts: number; workflow: string; previousVersion: string | null; input: unknown | null; inputMeta: unknown | null; result: unknown | null; resultMeta: unknown | null; journal: ReadonlyArray<{ name: string; key: string; inputHash?: string; output: unknown; outputMeta?: unknown }>; afterName: string | null; afterKey: string | null; unfinished: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; failures: number; retryInMs: number | null }> };
+    error: "run_not_found" | "run_leased" | "run_cancelled" | "workflow_mismatch";
+  };
+  /** Extend leases and learn which of them are lost. */
+  "runs.heartbeat": {
+    input: { items: ReadonlyArray<{ runId: string; epoch: number; grantId: string }> };
+    output: { results: ReadonlyArray<{ outcome: "held" | "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" }> };
+    error: never;
+  };
+  /** Hand the run back unfinished, without using an attempt. */
+  "runs.release": {
+    input: { runId: string; epoch: number; grantId: string; reason?: "shutdown" | "handed_back" };
+    output: { outcome: "released" };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused";
+  };
+  /** End the run with its result. */
+  "runs.complete": {
+    input: { runId: string; epoch: number; grantId: string; result?: unknown; resultMeta?: unknown; orphanedSteps?: ReadonlyArray<{ name: string; key: string }> };
+    output: { outcome: "completed" };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large";
+  };
+  /** End this attempt with its error; the run rests in `failed` and can be begun again. */
+  "runs.fail": {
+    input: { runId: string; epoch: number; grantId: string; error: { name?: string; message: string; stack?: string }; failureClass?: "step_failed" | "manual_review" | "workflow_error"; orphanedSteps?: ReadonlyArray<{ name: string; key: string }> };
+    output: { outcome: "failed"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; attempts: number };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large";
+  };
+  /** One run with its step counts and the verdict: is it safe to rerun? */
+  "runs.get": {
+    input: { runId: string; include?: ReadonlyArray<"input" | "result"> };
+    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; epoch: number; idempotencyKey: string | null; metadata: Record<string, unknown> | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string } }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
+    error: "run_not_found";
+  };
+  /** Runs, newest first, filtered; a page at a time. */
+  "runs.list": {
+    input: { status?: ReadonlyArray<"pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled">; workflow?: string; tag?: string; failureClass?: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; idempotencyKey?: string; search?: string; since?: string; until?: string; limit?: number; cursor?: string };
+    output: { runs: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null }>; nextCursor: string | null };
+    error: "cursor_invalid";
+  };
+  /** Is it safe to rerun? The answer with its reasons, step by step, and the next action. */
+  "runs.verdict": {
+    input: { runId: string };
+    output: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string } }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> };
+    error: "run_not_found";
+  };
+  /** Make a failed or interrupted run ready to be begun again; a dry run says what that does. */
+  "runs.recover": {
+    input: { runId: string; dryRun?: boolean; asOf?: number; reason?: string };
+    output: { dryRun: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; seq: number; replayedSteps: number; runAgain: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; held: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; next: string };
+    error: "run_not_found" | "run_completed" | "run_cancelled" | "run_leased" | "run_waiting" | "run_changed";
+  };
+  /** Counts of the runs that are not final, and those that need somebody, by id. */
+  "runs.overview": {
+    input: {  };
+    output: { counts: Record<string, unknown>; finishedLastDay: number; stalled: number; attention: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; updatedAt: string }> };
+    error: never;
+  };
+  /** Record, before their effects, that steps are about to run; settled ones answer with their record. */
+  "steps.begin": {
+    input: { items: ReadonlyArray<{ runId: string; epoch: number; grantId: string; name: string; key?: string; attempt?: number; inputHash?: string; input?: unknown; contract?: { sideEffects?: ReadonlyArray<string>; idempotencyKey?: string; replay?: "auto" | "manual" | "never"; retry?: { maxAttempts?: number; factor?: number; minMs?: number; maxMs?: number; jitter?: boolean }; timeoutMs?: number; checkpointInvariant?: string; verifiedBy?: string } }> };
+    output: { results: ReadonlyArray<{ outcome: "execute" | "replayed" | "input_mismatch" | "manual_review_required" | "step_failed" | "run_too_long" | "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused"; output?: unknown; outputMeta?: unknown; inputHash?: string; input?: unknown }> };
+    error: never;
+  };
+  /** Record finished steps of any number of runs in one commit. */
+  "steps.complete": {
+    input: { items: ReadonlyArray<{ runId: string; epoch: number; grantId: string; name: string; key?: string; attempt?: number; inputHash?: string; input?: unknown; contract?: { sideEffects?: ReadonlyArray<string>; idempotencyKey?: string; replay?: "auto" | "manual" | "never"; retry?: { maxAttempts?: number; factor?: number; minMs?: number; maxMs?: number; jitter?: boolean }; timeoutMs?: number; checkpointInvariant?: string; verifiedBy?: string }; output: unknown; outputMeta?: unknown }> };
+    output: { results: ReadonlyArray<{ outcome: "completed" | "manual_review_required" | "step_failed" | "run_too_long" | "output_too_large" | "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused"; limitBytes?: number }> };
+    error: never;
+  };
+  /** Record failed attempts of steps; a final failure is classified by the step's contract. */
+  "steps.fail": {
+    input: { items: ReadonlyArray<{ runId: string; epoch: number; grantId: string; name: string; key?: string; attempt?: number; inputHash?: string; input?: unknown; contract?: { sideEffects?: ReadonlyArray<string>; idempotencyKey?: string; replay?: "auto" | "manual" | "never"; retry?: { maxAttempts?: number; factor?: number; minMs?: number; maxMs?: number; jitter?: boolean }; timeoutMs?: number; checkpointInvariant?: string; verifiedBy?: string }; error: unknown; message: string; reason?: "error" | "timeout" | "unserializable_output" | "output_too_large"; retryInMs?: number }> };
+    output: { results: ReadonlyArray<{ outcome: "completed" | "failed_retryable" | "manual_review" | "failed" | "run_too_long" | "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" }> };
+    error: never;
+  };
+  /** Settle a step that may or may not have had its effect: retry it, or record how it ended. */
+  "steps.review": {
+    input: { runId: string; name: string; key?: string; decision: "retry" | "completed" | "failed"; output?: unknown; reason: string; dryRun?: boolean; asOf?: number };
+    output: { dryRun: boolean; status: string; becomes: string; seq: number };
+    error: "run_not_found" | "step_not_found" | "step_not_in_review" | "run_completed" | "run_cancelled" | "run_changed" | "payload_too_large";
+  };
+  /** The completed steps of a run after a given one, with their outputs. */
+  "steps.journal": {
+    input: { runId: string; afterName?: string; afterKey?: string };
+    output: { journal: ReadonlyArray<{ name: string; key: string; inputHash?: string; output: unknown; outputMeta?: unknown }>; afterName: string | null; afterKey: string | null };
+    error: "run_not_found";
+  };
+  /** The steps of a run with their status and contract, without outputs; by name and key. */
+  "steps.list": {
+    input: { runId: string; afterName?: string; afterKey?: string; limit?: number };
+    output: { steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "completed" | "failed_retryable" | "manual_review" | "failed"; attempt: number; epoch: number; contract: { sideEffects?: ReadonlyArray<string>; idempotencyKey?: string; replay?: "auto" | "manual" | "never"; retry?: { maxAttempts?: number; factor?: number; minMs?: number; maxMs?: number; jitter?: boolean }; timeoutMs?: number; checkpointInvariant?: string; verifiedBy?: string } | null; inputHash: string | null; reason: string | null; error: unknown | null; outputBytes: number | null; begunAt: string | null; endedAt: string | null }>; afterName: string | null; afterKey: string | null };
+    error: "run_not_found";
+  };
+  /** One step with its recorded output. */
+  "steps.get": {
+    input: { runId: string; name: string; key?: string };
+    output: { step: { name: string; key: string; status: "begun" | "completed" | "failed_retryable" | "manual_review" | "failed"; attempt: number; epoch: number; contract: { sideEffects?: ReadonlyArray<string>; idempotencyKey?: string; replay?: "auto" | "manual" | "never"; retry?: { maxAttempts?: number; factor?: number; minMs?: number; maxMs?: number; jitter?: boolean }; timeoutMs?: number; checkpointInvariant?: string; verifiedBy?: string } | null; inputHash: string | null; reason: string | null; error: unknown | null; outputBytes: number | null; begunAt: string | null; endedAt: string | null; input: unknown; output: unknown; outputMeta: unknown } };
+    error: "step_not_found";
+  };
+  /** Append a version: replace the document (`set`) or merge into it (`patch`, RFC 7386). */
+  "state.write": {
+    input: { runId: string; epoch: number; grantId: string; stream?: string; kind: "set" | "patch"; value: unknown; expectVersion?: number; writeKey?: string; label?: string; reason?: string; importance?: "transient" | "normal" | "checkpoint" | "milestone"; target?: { type: string; id: string }; createdBy?: string };
+    output: { version: number; recorded: boolean };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "version_conflict" | "payload_too_large";
+  };
+  /** Label a version, by default the current one, without changing it. */
+  "state.label": {
+    input: { runId: string; epoch: number; grantId: string; stream?: string; version?: number; label: string; reason?: string; importance?: "transient" | "normal" | "checkpoint" | "milestone"; target?: { type: string; id: string }; writeKey?: string };
+    output: { version: number; recorded: boolean };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "version_not_found";
+  };
+  /** The document of a stream at a version, by default the latest, or a part of it. */
+  "state.read": {
+    input: { runId: string; stream?: string; version?: number; path?: string };
+    output: { stream: string; version: number; latest: number; found: boolean; value: unknown; createdAt: string | null };
+    error: "run_not_found" | "version_not_found";
+  };
+  /** The versions of a stream without their documents, newest first. */
+  "state.versions": {
+    input: { runId: string; stream?: string; labeled?: string; before?: number; limit?: number };
+    output: { versions: ReadonlyArray<{ version: number; kind: "set" | "patch"; bytes: number; labels: ReadonlyArray<{ label: string; reason?: string; importance: "transient" | "normal" | "checkpoint" | "milestone"; targetType?: string; targetId?: string }>; reason: string | null; importance: "transient" | "normal" | "checkpoint" | "milestone"; createdBy: string; createdAt: string }>; before: number | null };
+    error: "run_not_found";
+  };
+  /** The JSON patch (RFC 6902) that turns one version of a stream into another. */
+  "state.diff": {
+    input: { runId: string; stream?: string; from: number; to: number };
+    output: { from: number; to: number; patch: ReadonlyArray<Record<string, unknown>> };
+    error: "run_not_found" | "version_not_found";
+  };
+  /** The streams of a run with their latest version. */
+  "state.streams": {
+    input: { runId: string };
+    output: { streams: ReadonlyArray<{ stream: string; version: number }> };
+    error: "run_not_found";
+  };
+  /** What happened to a run, in order. */
+  "events.list": {
+    input: { runId: string; afterSeq?: number; limit?: number; types?: ReadonlyArray<string> };
+    output: { events: ReadonlyArray<{ seq: number; type: string; at: string; data: Record<string, unknown> | null }>; lastSeq: number; nextAfterSeq: number | null };
+    error: "run_not_found";
+  };
+  /** Make an API key; the answer is the only time it is shown. */
+  "keys.create": {
+    input: { name: string; scopes: ReadonlyArray<"read" | "work" | "enqueue" | "operate" | "approve" | "admin">; expiresInMs?: number };
+    output: { keyId: string; key: string; scopes: ReadonlyArray<"read" | "work" | "enqueue" | "operate" | "approve" | "admin"> };
+    error: never;
+  };
+  /** The API keys, without the keys themselves. */
+  "keys.list": {
+    input: { afterId?: string; limit?: number };
+    output: { keys: ReadonlyArray<{ keyId: string; name: string; scopes: ReadonlyArray<"read" | "work" | "enqueue" | "operate" | "approve" | "admin">; createdAt: string; expiresAt: string | null; lastUsedAt: string | null; revokedAt: string | null }> };
+    error: never;
+  };
+  /** End an API key now. */
+  "keys.revoke": {
+    input: { keyId: string };
+    output: { keyId: string; revokedAt: string };
+    error: "key_not_found";
+  };
+  /** Refused and privileged acts, newest first. */
+  "audit.list": {
+    input: { before?: number; limit?: number };
+    output: { entries: ReadonlyArray<{ auditId: number; at: string; actor: string; via: string; operation: string; target: string | null; outcome: string }>; before: number | null };
+    error: never;
+  };
+}
+
+export const routes = {
+  "runs.create": "POST /v1/runs",
+  "runs.begin": "POST /v1/runs/:runId/begin",
+  "runs.heartbeat": "POST /v1/runs/heartbeat",
+  "runs.release": "POST /v1/runs/:runId/release",
+  "runs.complete": "POST /v1/runs/:runId/complete",
+  "runs.fail": "POST /v1/runs/:runId/fail",
+  "runs.get": "GET /v1/runs/:runId",
+  "runs.list": "GET /v1/runs",
+  "runs.verdict": "GET /v1/runs/:runId/verdict",
+  "runs.recover": "POST /v1/runs/:runId/recover",
+  "runs.overview": "GET /v1/overview",
+  "steps.begin": "POST /v1/steps/begin",
+  "steps.complete": "POST /v1/steps/complete",
+  "steps.fail": "POST /v1/steps/fail",
+  "steps.review": "POST /v1/runs/:runId/steps/review",
+  "steps.journal": "GET /v1/runs/:runId/journal",
+  "steps.list": "GET /v1/runs/:runId/steps",
+  "steps.get": "GET /v1/runs/:runId/step",
+  "state.write": "POST /v1/runs/:runId/state",
+  "state.label": "POST /v1/runs/:runId/state/label",
+  "state.read": "GET /v1/runs/:runId/state",
+  "state.versions": "GET /v1/runs/:runId/state/versions",
+  "state.diff": "GET /v1/runs/:runId/state/diff",
+  "state.streams": "GET /v1/runs/:runId/streams",
+  "events.list": "GET /v1/runs/:runId/events",
+  "keys.create": "POST /v1/keys",
+  "keys.list": "GET /v1/keys",
+  "keys.revoke": "POST /v1/keys/:keyId/revoke",
+  "audit.list": "GET /v1/audit",
+} as const satisfies Record<keyof Operations, string>;
+
+export type ErrorCode =
+  | "input_invalid"
+  | "input_refused"
+  | "json_malformed"
+  | "number_out_of_range"
+  | "request_malformed"
+  | "headers_too_large"
+  | "request_timeout"
+  | "content_type_unsupported"
+  | "body_too_large"
+  | "payload_too_large"
+  | "cursor_invalid"
+  | "host_refused"
+  | "origin_refused"
+  | "key_missing"
+  | "key_invalid"
+  | "scope_missing"
+  | "store_read_only"
+  | "route_not_found"
+  | "method_not_allowed"
+  | "tool_not_found"
+  | "run_not_found"
+  | "step_not_found"
+  | "version_not_found"
+  | "key_not_found"
+  | "idempotency_conflict"
+  | "workflow_mismatch"
+  | "run_leased"
+  | "run_cancelled"
+  | "run_completed"
+  | "run_waiting"
+  | "run_changed"
+  | "lease_lost"
+  | "run_too_long"
+  | "step_not_in_review"
+  | "version_conflict"
+  | "outcome_unknown"
+  | "store_unavailable"
+  | "internal";

@@ -1,0 +1,74 @@
+import { headersOf, retryAfter, type Transport, type TransportOptions } from "./transport.ts";
+
+/** For runtimes with a good fetch of their own, and for callers that bring one. */
+export function fetchTransport(options: TransportOptions): Transport {
+  const ask = options.fetch ?? fetch;
+  const headers = headersOf(options);
+  return {
+    async send(method, path, body, timeoutMs) {
+      const answer = await ask(options.url + path, {
+        method,
+        body,
+        headers: body === null ? headers : { ...headers, "content-type": "application/json" },
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      return {
+        status: answer.status,
+        text: await answer.text(),
+        ...retryAfter(answer.headers.get("retry-after")),
+      };
+    },
+    async open(path, more, idleMs, signal) {
+      const silence = silenceWatch(idleMs, signal);
+      const answer = await ask(options.url + path, {
+        headers: { ...headers, ...more },
+        signal: silence.signal,
+      });
+      return { status: answer.status, chunks: chunksOf(answer.body, silence) };
+    },
+    close: async () => {},
+  };
+}
+
+interface SilenceWatch {
+  readonly signal: AbortSignal;
+  heard(): void;
+  end(): void;
+}
+
+function silenceWatch(idleMs: number, signal: AbortSignal): SilenceWatch {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  const tooLong = () => controller.abort(new Error(`No byte for ${idleMs} ms.`));
+  let timer = setTimeout(tooLong, idleMs);
+  return {
+    signal: controller.signal,
+    heard() {
+      clearTimeout(timer);
+      timer = setTimeout(tooLong, idleMs);
+    },
+    end() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    },
+  };
+}
+
+async function* chunksOf(
+  body: ReadableStream<Uint8Array> | null,
+  silence: SilenceWatch,
+): AsyncGenerator<Uint8Array> {
+  const reader = body?.getReader();
+  try {
+    while (reader !== undefined) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      silence.heard();
+      yield value;
+    }
+  } finally {
+    silence.end();
+    await reader?.cancel().catch(() => {});
+  }
+}

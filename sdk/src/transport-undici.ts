@@ -1,0 +1,50 @@
+import { Pool } from "undici";
+import { headersOf, retryAfter, type Transport, type TransportOptions } from "./transport.ts";
+
+const CONNECTIONS = 8;
+
+/** Keeps a few connections; an idle one does not keep the process alive. */
+export function undiciTransport(options: TransportOptions): Transport {
+  const { origin, pathname } = new URL(options.url);
+  const base = pathname === "/" ? "" : pathname;
+  const pool = new Pool(origin, { connections: CONNECTIONS, connect: { timeout: 10_000 } });
+  // Streams stay open for hours: each has a connection of its own, so that no call waits behind one.
+  const streams = new Pool(origin, { connect: { timeout: 10_000 } });
+  const headers = headersOf(options);
+  const posted = { ...headers, "content-type": "application/json" };
+  return {
+    async send(method, path, body, timeoutMs) {
+      const answer = await pool.request({
+        method,
+        path: base + path,
+        headers: body === null ? headers : posted,
+        body,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
+      return {
+        status: answer.statusCode,
+        text: await answer.body.text(),
+        ...retryAfter(one(answer.headers["retry-after"])),
+      };
+    },
+    async open(path, more, idleMs, signal) {
+      const answer = await streams.request({
+        method: "GET",
+        path: base + path,
+        headers: { ...headers, ...more },
+        headersTimeout: idleMs,
+        bodyTimeout: idleMs,
+        signal,
+      });
+      return { status: answer.statusCode, chunks: answer.body };
+    },
+    async close() {
+      await Promise.all([pool.close(), streams.destroy()]);
+    },
+  };
+}
+
+function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
+}

@@ -1,0 +1,84 @@
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  /** What the server asked for with `Retry-After`, in milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+/** An answer that is read while it comes. */
+export interface Stream {
+  readonly status: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface TransportOptions {
+  readonly url: string;
+  readonly apiKey: string | undefined;
+  readonly fetch: typeof fetch | undefined;
+}
+
+/** One HTTP exchange. The whole SDK reaches the server through these functions alone. */
+export interface Transport {
+  /** Rejects when no answer came within the time. */
+  send(
+    method: "GET" | "POST",
+    path: string,
+    body: string | null,
+    timeoutMs: number,
+  ): Promise<Answer>;
+  /** `idleMs` is the longest silence before the stream counts as broken. */
+  open(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    idleMs: number,
+    signal: AbortSignal,
+  ): Promise<Stream>;
+  close(): Promise<void>;
+}
+
+/**
+ * undici's own client on Node, whose global fetch is twelve times slower on the same server; fetch
+ * elsewhere, or where the caller gives one.
+ */
+export function openTransport(options: TransportOptions): Transport {
+  const usesFetch = options.fetch !== undefined || !isNode();
+  const opening = usesFetch
+    ? import("./transport-fetch.ts").then(({ fetchTransport }) => fetchTransport(options))
+    : import("./transport-undici.ts").then(({ undiciTransport }) => undiciTransport(options));
+  opening.catch(() => {}); // every call reports it
+  let opened: Transport | undefined;
+  opening.then(
+    (transport) => {
+      opened = transport;
+    },
+    () => {},
+  );
+  return {
+    send: async (...exchange) => (opened ?? (await opening)).send(...exchange),
+    open: async (...exchange) => (opened ?? (await opening)).open(...exchange),
+    close: async () => (await opening).close(),
+  };
+}
+
+/** Deno and Bun call themselves Node too, and bring a fetch of their own that is fast. */
+function isNode(): boolean {
+  return (
+    typeof process === "object" &&
+    process.release?.name === "node" &&
+    !("Deno" in globalThis) &&
+    !("Bun" in globalThis)
+  );
+}
+
+/** Headers of every request. */
+export function headersOf({ apiKey }: TransportOptions): Record<string, string> {
+  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+}
+
+/** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3). */
+export function retryAfter(header: string | null | undefined): { retryAfterMs?: number } {
+  if (header === null || header === undefined || header === "") return {};
+  const seconds = Number(header);
+  const ms = Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * 1000;
+  return Number.isNaN(ms) ? {} : { retryAfterMs: Math.max(0, ms) };
+}
