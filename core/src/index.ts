@@ -27,3 +27,22 @@ export {
   runVerdict,
 } from "./operations.ts";
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
+export {
+  type DatabaseStore,
+  describeStore,
+  type EmbeddedStore,
+  type Environment,
+  type FoundStore,
+  findStore,
+  type OpenStore,
+  openStore,
+  type RemoteStore,
+  StoreError,
+  type StoreErrorCode,
+} from "./store.ts";
+export {
+  type ClusterStatus,
+  clusterStatus,
+  resetCluster,
+  stopCluster,
+} from "./embedded/cluster.ts";

@@ -63,10 +63,14 @@ export function holdsStore(
   return withClient(databaseUrl, (client) => hasRecords(client, schema), timeoutMs);
 }
 
+/** Reads the tables of Postgres: `to_regclass` answers from a cache that is older than the lock. */
 async function hasRecords(client: pg.Client, schema: string): Promise<boolean> {
-  const text = "select to_regclass($1) is not null as found";
-  const { rows } = await client.query<{ found: boolean }>(text, [`"${schema}".migrations`]);
-  return rows[0]?.found === true;
+  const { rowCount } = await client.query(
+    `select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where nspname = $1 and relname = 'migrations'`,
+    [schema],
+  );
+  return rowCount === 1;
 }
 
 /** False when another process was faster. The lock lasts as long as the transaction. */

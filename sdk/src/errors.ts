@@ -15,6 +15,7 @@ export type SdkErrorCode =
   | "state_not_json"
   | "step_failed"
   | "step_timeout"
+  | "undecodable_output"
   | "unserializable_output"
   | "workflow_not_registered"
   | "workflow_registered_twice";

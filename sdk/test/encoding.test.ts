@@ -37,14 +37,18 @@ function nested(depth: number, wrap: (inner: unknown) => unknown): unknown {
 
 it("gives back any value equal to the one it was given", () => {
   fc.assert(
-    fc.property(anyValue, (value) => expect(difference(read(encode(value)), value)).toBeNull()),
+    fc.property(anyValue, (value) => {
+      expect(difference(read(encode(value)), value)).toBeNull();
+    }),
     { seed, numRuns: 2000 },
   );
 });
 
 it("keeps cycles and which objects are one and the same", () => {
   fc.assert(
-    fc.property(tangled, (value) => expect(difference(read(encode(value)), value)).toBeNull()),
+    fc.property(tangled, (value) => {
+      expect(difference(read(encode(value)), value)).toBeNull();
+    }),
     { seed, numRuns: 1000 },
   );
 });
@@ -61,9 +65,9 @@ it("writes what it has read as it was written", () => {
 
 it("writes plain JSON exactly as JSON.stringify does, and nothing beside it", () => {
   fc.assert(
-    fc.property(plainValue, (value) =>
-      expect(encode(value)).toEqual({ json: JSON.stringify(value), meta: null }),
-    ),
+    fc.property(plainValue, (value) => {
+      expect(encode(value)).toEqual({ json: JSON.stringify(value), meta: null });
+    }),
     { seed, numRuns: 2000 },
   );
 });

@@ -39,9 +39,9 @@ it("hashes the canonical JSON, and after a line feed the canonical notes", () =>
 
 it("writes the canonical form of RFC 8785, as the reference package does", () => {
   fc.assert(
-    fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) =>
-      expect(canonicalJson(value)).toBe(canonicalize(value)),
-    ),
+    fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {
+      expect(canonicalJson(value)).toBe(canonicalize(value));
+    }),
     { seed, numRuns: 1000 },
   );
   expect(canonicalJson({ "10": 1, "9": 2, "": 3, "\ue000": 4, "😀": 5 })).toBe(
@@ -51,7 +51,9 @@ it("writes the canonical form of RFC 8785, as the reference package does", () =>
 
 it("is the same for the same value, whatever the order of its members", () => {
   fc.assert(
-    fc.property(anyValue, (value) => expect(inputHash(turned(value))).toBe(inputHash(value))),
+    fc.property(anyValue, (value) => {
+      expect(inputHash(turned(value))).toBe(inputHash(value));
+    }),
     { seed, numRuns: 1000 },
   );
 });

@@ -73,9 +73,20 @@ export async function prepareBinaries(found: Package, layout: Layout): Promise<B
   const draft = join(layout.home, `binaries.new-${randomUUID()}`);
   await mkdir(draft, { mode: 0o755 });
   await cp(native, draft, { recursive: true, verbatimSymlinks: true, filter: isNeeded });
+  await openToAll(draft);
   if (!(await complete(draft))) throw unsupported();
   await rename(draft, copied);
   return programs(copied);
+}
+
+/** The package's own modes may be why it was copied. */
+async function openToAll(folder: string): Promise<void> {
+  await chmod(folder, 0o755);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await openToAll(path);
+    else if (entry.isFile()) await chmod(path, basename(folder) === "bin" ? 0o755 : 0o644);
+  }
 }
 
 async function isOurs(native: string, { owner }: Layout): Promise<boolean> {

@@ -84,7 +84,7 @@ export function openHub(db: Database, options: { databaseUrl: string; schema: st
         if (watchers.size > 0) return;
         clearTimeout(polling);
         polling = undefined;
-        listener.stop();
+        void listener.stop();
       };
     },
     async close() {

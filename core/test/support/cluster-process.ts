@@ -31,9 +31,11 @@ export function clusterProcess(home: string): ClusterProcess {
     });
     void ended.then(() => resolve(text));
   });
+  const joined = said.then((text) => JSON.parse(text));
+  joined.catch(() => {}); // who kills it early does not ask
   return {
     child,
-    joined: said.then((text) => JSON.parse(text)),
+    joined,
     leave: async () => {
       child.stdin.end();
       await ended;

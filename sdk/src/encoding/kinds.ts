@@ -84,7 +84,7 @@ function errorParts(error: Error & { code?: unknown; errors?: unknown }): object
     name: String(name),
     message: String(message),
     ...(typeof stack === "string" && { stack }),
-    ...(code !== undefined && { code }),
+    ...((code !== undefined || Object.hasOwn(error, "code")) && { code }),
     ...((cause !== undefined || Object.hasOwn(error, "cause")) && { cause }),
     ...(Object.hasOwn(error, "errors") && Array.isArray(errors) && { errors }),
   };

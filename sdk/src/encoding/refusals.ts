@@ -18,11 +18,9 @@ export class UnserializableOutput extends TidebaseError {
   constructor(path: string, { is, instead, ...options }: Refusal) {
     const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
     const place = path === "" ? "The value itself" : `The value at ${shown}`;
-    super("unserializable_output", `${place} is ${is}, which cannot be kept. ${instead}.`, {
-      path,
-    });
+    const message = `${place} is ${is}, which cannot be kept. ${instead}.`;
+    super("unserializable_output", message, { path }, options);
     this.path = path;
-    if ("cause" in options) keepCause(this, options.cause);
   }
 }
 
@@ -31,12 +29,7 @@ export class UnserializableOutput extends TidebaseError {
  * SDK at all. Code `undecodable_output`.
  */
 export class UndecodableOutput extends TidebaseError {
-  constructor(problem: string, options: ErrorOptions = {}) {
-    super("undecodable_output", `The stored value cannot be read back: ${problem}.`);
-    if ("cause" in options) keepCause(this, options.cause);
+  constructor(problem: string, options?: ErrorOptions) {
+    super("undecodable_output", `The stored value cannot be read back: ${problem}.`, {}, options);
   }
-}
-
-function keepCause(error: Error, cause: unknown): void {
-  Object.defineProperty(error, "cause", { value: cause, writable: true, configurable: true });
 }

@@ -1,0 +1,87 @@
+import { serve } from "@hono/node-server";
+import { type Backend, localBackend, remote, toJson } from "@tidebase/core";
+import { createApp } from "@tidebase/server";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { local, newGrant, operationNamed, useDatabase } from "../core/test/support/database.ts";
+
+const db = useDatabase();
+let far: Backend;
+let server: ReturnType<typeof serve>;
+
+beforeAll(async () => {
+  const { fetch } = createApp(db.core);
+  const port = await new Promise<number>((resolve) => {
+    server = serve({ fetch, hostname: "127.0.0.1", port: 0 }, (info) => resolve(info.port));
+  });
+  far = remote({ url: `http://127.0.0.1:${port}` });
+});
+afterAll(async () => {
+  await new Promise((resolve) => server.close(resolve));
+});
+
+/** What an operation answers or refuses, on either backend, as the wire shows it. */
+async function answer(backend: Backend, name: string, input: object): Promise<unknown> {
+  try {
+    return JSON.parse(toJson(await backend.execute(operationNamed(name), input)));
+  } catch (error) {
+    const { code, data } = error as { code: string; data: object };
+    return { code, data: JSON.parse(JSON.stringify({ ...data, requestId: undefined })) };
+  }
+}
+
+async function both(name: string, input: object): Promise<unknown> {
+  const near = await answer(localBackend(db.core, local), name, input);
+  expect(await answer(far, name, input), name).toEqual(near);
+  return near;
+}
+
+test("every read and every refusal is the same next to a database and over HTTP", async () => {
+  const lease = await db.begun();
+  const { runId } = lease;
+  const step = { ...lease, name: "s", key: "1", output: { z: 1, a: [null] } };
+  await db.call("steps.complete", { items: [step] });
+  await db.call("state.write", { ...lease, kind: "set", value: { a: 1 }, label: "first" });
+  await db.call("state.write", { ...lease, kind: "patch", value: { a: null, b: [2] } });
+  await db.call("runs.fail", { ...lease, error: { message: "stop" } });
+  await both("runs.get", { runId, include: ["input", "result"] });
+  await both("runs.list", { status: ["failed", "pending"], limit: 5 });
+  await both("runs.list", { cursor: "nonsense" });
+  await both("runs.verdict", { runId });
+  await both("runs.recover", { runId });
+  await both("runs.overview", {});
+  await both("steps.journal", { runId });
+  await both("steps.list", { runId, limit: 1 });
+  await both("steps.get", { runId, name: "s", key: "1" });
+  await both("steps.get", { runId, name: "none" });
+  await both("state.read", { runId, version: 1, path: "/a" });
+  await both("state.read", { runId, version: 9 });
+  await both("state.versions", { runId, labeled: "true" });
+  await both("state.diff", { runId, from: 1, to: 2 });
+  await both("state.streams", { runId });
+  await both("events.list", { runId, afterSeq: 1, types: ["state.set", "run.failed"] });
+  await both("audit.list", { limit: 1 });
+  await both("runs.get", { runId: "run_00000000-0000-7000-8000-000000000000" });
+  await both("runs.get", { runId: "7" });
+  await both("runs.complete", { ...lease, result: 1 });
+  await both("steps.begin", { items: [{ ...lease, name: "late" }] });
+});
+
+test("a write that is repeated over the other backend finds what the first recorded", async () => {
+  const created = await both("runs.create", {
+    workflow: "w",
+    idempotencyKey: "k",
+    input: [1],
+  }).catch(() => undefined);
+  expect(created).toBeUndefined(); // the first created it, the second found it
+  const { runId } = (await answer(far, "runs.create", {
+    workflow: "w",
+    idempotencyKey: "k",
+    input: [1],
+  })) as { runId: string };
+  const begin = { runId, grantId: newGrant(), leaseMs: 60_000 };
+  expect(await answer(far, "runs.begin", begin)).toMatchObject({ outcome: "begun", epoch: 1 });
+  const lease = { runId, epoch: 1, grantId: begin.grantId };
+  await both("steps.complete", { items: [{ ...lease, name: "s", output: 1 }] });
+  await both("steps.begin", { items: [{ ...lease, name: "s" }] });
+  await both("runs.complete", { ...lease, result: { done: true } });
+});

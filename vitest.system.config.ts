@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+/** What needs another program, packed packages or many trials: `npm run test:system`. */
+export default defineConfig({
+  resolve: { conditions: ["tidebase-source"] },
+  ssr: { resolve: { conditions: ["tidebase-source"] } },
+  test: {
+    include: ["test/system/**/*.test.ts", "sdk/test/kill.test.ts"],
+    globalSetup: "core/test/support/global-setup.ts",
+    env: { TIDEBASE_KILL_TRIALS: "100" },
+    fileParallelism: false,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+  },
+});
