@@ -53,7 +53,11 @@ function install() {
   const known = npm !== undefined && basename(npm) === "npm-cli.js";
   const { status, error } = known
     ? spawnSync(process.execPath, [npm, ...options], { cwd: ROOT, stdio: "inherit" })
-    : spawnSync("npm", options, { cwd: ROOT, stdio: "inherit", shell: process.platform === "win32" });
+    : spawnSync("npm", options, {
+        cwd: ROOT,
+        stdio: "inherit",
+        shell: process.platform === "win32",
+      });
   if (status === 0) return;
   console.error(`npm ci failed${error ? ` (${error.message})` : ""}; its output above says why.`);
   process.exit(1);

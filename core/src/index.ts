@@ -41,8 +41,11 @@ export {
   type StoreErrorCode,
 } from "./store.ts";
 export {
+  type Cluster,
   type ClusterStatus,
   clusterStatus,
+  ensureCluster,
   resetCluster,
   stopCluster,
 } from "./embedded/cluster.ts";
+export { findHome } from "./embedded/home.ts";

@@ -57,6 +57,8 @@ export interface OpenStore {
   readonly foundBy: (DatabaseStore | EmbeddedStore)["foundBy"];
   /** For humans; holds no password. */
   readonly description: string;
+  /** What the human should know; to be shown once. */
+  readonly note?: string;
   /** Close every connection before; stops the embedded Postgres when nobody else uses it. */
   leave(): Promise<void>;
 }
@@ -132,15 +134,17 @@ export async function openStore(
 
 async function start(
   found: DatabaseStore | EmbeddedStore,
-): Promise<Pick<OpenStore, "databaseUrl" | "description" | "leave">> {
+): Promise<Omit<OpenStore, "schema" | "foundBy">> {
   if (found.kind === "database")
     return {
       databaseUrl: found.databaseUrl,
       description: describeStore(found),
       leave: async () => {},
     };
-  const { url, home, leave } = await ensureCluster({ home: found.home });
-  return { databaseUrl: url, description: describeStore({ ...found, home }), leave };
+  const { url, home, leave, note } = await ensureCluster({ home: found.home });
+  const notes = [found.note, note].filter((text) => text !== undefined).join(" ");
+  const opened = { databaseUrl: url, description: describeStore({ ...found, home }), leave };
+  return notes === "" ? opened : { ...opened, note: notes };
 }
 
 function refusePending(found: DatabaseStore | EmbeddedStore, pending: readonly string[]): void {

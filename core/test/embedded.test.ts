@@ -88,6 +88,7 @@ test("a reset is refused while somebody uses the data, and deletes it afterwards
 test("data of another Postgres version is never touched", async () => {
   const home = await newHome();
   await mkdir(join(home, "pg17"));
+  await chmod(home, 0o755); // whoever made that data could reach it
   const refused = ensureCluster({ home });
   await expect(refused).rejects.toMatchObject({ code: "embedded_other_version" });
   await expect(refused).rejects.toThrow(/Postgres 17/);
@@ -146,7 +147,7 @@ test("root's Postgres gets another home when it cannot reach the one asked for",
   const asked = join(parent, "home");
   const { home } = await layOut(asked, 18);
   onTestFinished(() => rm(home, { recursive: true, force: true }));
-  const substitute = expect.stringMatching(/^\/var\/lib\/tidebase\/homes\/[0-9a-f]{16}$/);
+  const substitute = expect.stringMatching(/^\/var\/lib\/tidebase-homes\/[0-9a-f]{16}$/);
   expect(home).toEqual(process.geteuid?.() === 0 ? substitute : asked);
 });
 

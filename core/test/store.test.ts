@@ -132,7 +132,7 @@ test.each([
   ["TIDEBASE_API_KEY", "", "input:key"],
   ["TIDEBASE_DATABASE_URL", "postgres://me:secret@", "DB_HOST"],
   ["DATABASE_URL", "", "env:DATABASE_URL"],
-])("%s left as %s${%s} is named, and nothing else of it", async (variable, before, inner) => {
+])("%s with `%s` and an unfilled `%s` is refused by that name", async (variable, before, inner) => {
   const literal = `$\{${inner}}`;
   const env = { ...HOME, [variable]: before + literal };
   const refused = findStore(env, { remote: true, cwd: "/" });

@@ -1,6 +1,7 @@
 import { rank, termsOf } from "./ranking.ts";
 
 const BEST = 4;
+const ALIKE = 40;
 
 /**
  * Stands in for a language model: the same prompt in, text out, but by plain rules, so that the demo
@@ -17,7 +18,7 @@ export async function completeLocally(prompt: string): Promise<string> {
 /** The parts of the question; one that says little by itself is given the words of the first. */
 function plan(question: string): string {
   const parts = question
-    .split(/\?|[,;]\s*|\s+and\s+/)
+    .split(/\?|[,;]\s*(?:and\s+)?|\s+and\s+/)
     .map((part) => part.trim())
     .filter((part) => termsOf(part).length > 0);
   const subject = parts[0] ?? question;
@@ -31,18 +32,19 @@ function extract(query: string, passages: string): string {
     const [, label = "", text = ""] = /^(P\d+): (.*)$/.exec(line) ?? [];
     return text
       .split(/(?<=[.!?])\s+(?=[A-Z`*"])/)
-      .filter((sentence) => sentence.length >= 40)
+      .filter((sentence) => sentence.length >= 40 && !sentence.endsWith("?"))
       .map((sentence) => ({ label, sentence }));
   });
-  const ranked = rank(query, sentences, ({ sentence }) => sentence);
-  const different = ranked.filter(
-    ({ item }, index) =>
-      ranked.findIndex((other) => other.item.sentence === item.sentence) === index,
-  );
-  return different
-    .slice(0, BEST)
-    .map(({ item }) => `${item.label}: ${item.sentence}`)
-    .join("\n");
+  const chosen: typeof sentences = [];
+  for (const { item } of rank(query, sentences, ({ sentence }) => sentence))
+    if (!chosen.some((other) => isRepeated(item.sentence, other.sentence))) chosen.push(item);
+  const best = chosen.slice(0, BEST);
+  return best.map(({ label, sentence }) => `${label}: ${sentence}`).join("\n");
+}
+
+/** Whether both begin alike: comments are often copied from a page, or the other way round. */
+function isRepeated(one: string, other: string): boolean {
+  return one.slice(0, ALIKE) === other.slice(0, ALIKE);
 }
 
 function draft(evidence: string): string {

@@ -16,6 +16,10 @@ export interface Finding {
   readonly passages: readonly Passage[];
 }
 
+/** Answered by this repository, so the report can be checked against it. */
+export const QUESTION =
+  "What happens to a run when its worker is killed, who may take it over, and which steps run again?";
+
 const QUERIES = 3;
 
 /** Asks for search queries; `parsePlan` reads the answer. */
@@ -78,7 +82,11 @@ ${listed.join("\n")}`;
 }
 
 /** The whole report, with its sources. */
-export function composeReport(question: string, body: string, evidence: readonly Evidence[]): string {
+export function composeReport(
+  question: string,
+  body: string,
+  evidence: readonly Evidence[],
+): string {
   const cited = evidence.filter(({ number }) => body.includes(`[${number}]`));
   const sources = cited.map(
     ({ number, path, firstLine, lastLine }) => `${number}. \`${path}:${firstLine}-${lastLine}\``,

@@ -62,6 +62,12 @@ export const STEPS = [
   "announce report",
 ] as const;
 
+/** The steps that change something outside, and so carry an idempotency key. */
+export const DECLARED: ReadonlySet<string> = new Set<StepName>([
+  "publish report",
+  "announce report",
+]);
+
 type StepName = (typeof STEPS)[number];
 interface Effect {
   readonly sideEffects: readonly string[];
@@ -69,6 +75,8 @@ interface Effect {
 }
 
 const FOUND = 12;
+/** Prose answers a question better than a comment does. */
+const DOCS_WEIGHT = 1.5;
 const KEPT_PASSAGES = 400;
 
 /** Reads the repository, finds what answers the question, and publishes a report that cites it. */
@@ -84,7 +92,13 @@ export async function research(run: Run<Research>, tools: Tools): Promise<Publis
 
   const [docs, source] = await Promise.all([
     step("read docs", () => readAll(root, files.filter(isDocs), queries)),
-    step("read source", () => readAll(root, files.filter((path) => !isDocs(path)), queries)),
+    step("read source", () =>
+      readAll(
+        root,
+        files.filter((path) => !isDocs(path)),
+        queries,
+      ),
+    ),
   ]);
   const findings: Finding[] = [];
   for (const [index, query] of queries.entries())
@@ -151,7 +165,9 @@ async function readAll(root: string, paths: string[], queries: string[]): Promis
 }
 
 function search(query: string, passages: readonly Passage[]): Finding {
-  const ranked = rank(query, passages, ({ text }) => text);
+  const ranked = rank(query, passages, ({ text }) => text)
+    .map(({ item, score }) => ({ item, score: item.kind === "docs" ? score * DOCS_WEIGHT : score }))
+    .sort((one, other) => other.score - one.score);
   return { query, passages: ranked.slice(0, FOUND).map(({ item }) => item) };
 }
 
@@ -178,7 +194,11 @@ async function check(root: string, body: string, evidence: readonly Evidence[]):
     const item = evidence.find((candidate) => candidate.number === Number(number));
     if (item === undefined) throw new Error(`The draft cites ${citation}, which is no evidence.`);
     const passages = await readPassages(root, item.path);
-    if (!passages.some(({ firstLine, lastLine }) => firstLine === item.firstLine && lastLine === item.lastLine))
+    if (
+      !passages.some(
+        ({ firstLine, lastLine }) => firstLine === item.firstLine && lastLine === item.lastLine,
+      )
+    )
       throw new Error(`${item.path}:${item.firstLine} has changed since it was read.`);
     paths.add(item.path);
   }

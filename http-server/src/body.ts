@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { ReadableStream } from "node:stream/web";
 import { TidebaseError } from "@tidebase/core";
 
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
@@ -43,20 +44,19 @@ function isPlainJson(type: string, headers: Headers): boolean {
 /** Straight from Node's stream: a web stream in between costs more than the parsing. */
 function fromSocket(incoming: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const chunks: Uint8Array[] = [];
     let size = 0;
     const settle = (act: () => void) => {
       incoming.off("data", onData).off("end", onEnd).off("error", onLost).off("close", onLost);
       act();
     };
-    const onData = (chunk: Buffer) => {
+    const onData = (chunk: Uint8Array) => {
       size += chunk.length;
       if (size > limitBytes)
         settle(() => reject(new TidebaseError("body_too_large", { limitBytes })));
       else chunks.push(chunk);
     };
-    const onEnd = () =>
-      settle(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    const onEnd = () => settle(() => resolve(join(chunks, size)));
     const onLost = (cause?: unknown) =>
       settle(() => reject(new TidebaseError("request_malformed", { cause })));
     incoming.on("data", onData).on("end", onEnd).on("error", onLost).on("close", onLost);
@@ -75,7 +75,19 @@ async function fromStream(
     if (size > limitBytes) throw new TidebaseError("body_too_large", { limitBytes });
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  return join(chunks, size);
+}
+
+function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return only;
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return whole;
 }
 
 function parse(bytes: Uint8Array): object {

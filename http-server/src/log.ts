@@ -14,10 +14,7 @@ export function openLog(
   level: LogLevel,
   stream: DestinationStream = destination({ dest: 2, sync: true }),
 ): Logger {
-  return pino(
-    { level, base: { pid: process.pid }, serializers: { err: describe } },
-    stream,
-  );
+  return pino({ level, base: { pid: process.pid }, serializers: { err: describe } }, stream);
 }
 
 interface Described {
@@ -33,5 +30,11 @@ function describe(error: unknown): Described {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
   const { name, message, stack, cause } = error;
   const code: unknown = Reflect.get(error, "code");
-  return { type: name, message, stack, code, ...(cause instanceof Error && { cause: describe(cause) }) };
+  return {
+    type: name,
+    message,
+    stack,
+    code,
+    ...(cause instanceof Error && { cause: describe(cause) }),
+  };
 }

@@ -36,7 +36,8 @@ export function queryReader({ input }: AnyOperation): QueryReader {
     const query: Record<string, unknown> = Object.create(null);
     if (start === -1) return query;
     const sent = new URLSearchParams(url.slice(start + 1));
-    for (const name of new Set(sent.keys())) query[name] = read(fields.get(name), sent.getAll(name));
+    for (const name of new Set(sent.keys()))
+      query[name] = read(fields.get(name), sent.getAll(name));
     return query;
   };
 }

@@ -1,4 +1,9 @@
 import type { ServerResponse } from "node:http";
+import {
+  ByteLengthQueuingStrategy,
+  ReadableStream,
+  type ReadableStreamDefaultController,
+} from "node:stream/web";
 import { type Core, type RunEvent, TidebaseError, toJson } from "@tidebase/core";
 
 /** A comment every 15 s keeps proxies from cutting a quiet stream (model.md §5). */
@@ -17,6 +22,8 @@ const HEADERS = {
 };
 
 const WHOLE = /^\d{1,15}$/;
+type Controller = ReadableStreamDefaultController<Uint8Array>;
+
 const utf8 = new TextEncoder();
 
 export interface StreamOptions {
@@ -48,12 +55,13 @@ export function streamEvents(core: Core, options: StreamOptions): Response {
   const reader = new AbortController();
   const queue = new ByteLengthQueuingStrategy({ highWaterMark: BACKLOG_BYTES });
   let drained = () => {};
-  const source: UnderlyingSource<Uint8Array> = {
-    start: (controller) => void send(core, options, controller, reader, (call) => (drained = call)),
-    pull: () => drained(),
-    cancel: () => reader.abort(),
+  const start = (controller: Controller) => {
+    void send(core, options, controller, reader, (call) => {
+      drained = call;
+    });
   };
-  return new Response(new ReadableStream(source, queue), { headers: HEADERS });
+  const source = { start, pull: () => drained(), cancel: () => reader.abort() };
+  return new Response(new ReadableStream<Uint8Array>(source, queue), { headers: HEADERS });
 }
 
 /** The headers alone, for HEAD. */
@@ -64,7 +72,7 @@ export function streamHead(): Response {
 async function send(
   core: Core,
   { runId, afterSeq, heartbeatMs, stopping, outgoing, onLost }: StreamOptions,
-  controller: ReadableStreamDefaultController<Uint8Array>,
+  controller: Controller,
   reader: AbortController,
   onDrained: (call: () => void) => void,
 ): Promise<void> {
@@ -95,7 +103,7 @@ async function send(
     clearInterval(beat);
     stopping?.removeEventListener("abort", leave);
     close(controller, parting);
-    if (parting === RETRY) cutWhenDead(outgoing, heartbeatMs);
+    cutWhenDead(outgoing, 2 * heartbeatMs);
   }
 }
 
@@ -117,7 +125,7 @@ function untilDrained(onDrained: (call: () => void) => void, signal: AbortSignal
   });
 }
 
-function close(controller: ReadableStreamDefaultController<Uint8Array>, parting: string): void {
+function close(controller: Controller, parting: string): void {
   try {
     controller.enqueue(utf8.encode(parting));
     controller.close();

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 
 /** Any UTF-16 text, NUL and lone surrogates included. */
-export const anyText = fc.oneof(
+const anyText = fc.oneof(
   fc.string(),
   fc
     .array(fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.constantFrom(0, 0xd800, 0xdfff)))
@@ -26,7 +26,7 @@ const key = fc.oneof(
 );
 
 /** Objects with own members of any name, in any order. */
-export function record<Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<object> {
+function record<Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<object> {
   return fc
     .tuple(fc.array(fc.tuple(key, value), { maxLength: 6 }), fc.boolean())
     .map(([members, bare]) => {

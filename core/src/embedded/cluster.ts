@@ -1,14 +1,17 @@
 import { existsSync } from "node:fs";
-import { readdir, realpath, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { StoreError } from "../store-error.ts";
+import { adopt } from "./adopt.ts";
 import { findPackage, type Package, prepareBinaries } from "./binaries.ts";
-import { clusterUrl, connect, countClients, createDatabase } from "./connection.ts";
+import { clusterUrl, connect, countClients } from "./connection.ts";
 import { type Layout, layOut, readPassword } from "./home.ts";
+import { initialize, refuseOtherVersion } from "./initialize.ts";
 import { withLock } from "./lock.ts";
-import { countMembers, join as joinCluster, type Membership } from "./membership.ts";
-import { findPostmaster, initialize, start, stop } from "./server.ts";
+import { countMembers, join, type Membership } from "./membership.ts";
+import type { Owner } from "./owner.ts";
+import { failed } from "./program.ts";
+import { findPostmaster, type Postmaster, start, stop } from "./server.ts";
 import { serverSettings } from "./settings.ts";
 
 export interface ClusterOptions {
@@ -27,6 +30,8 @@ export interface Cluster {
   readonly home: string;
   /** Whether this call started it; false: it was running and is shared. */
   readonly started: boolean;
+  /** What the human should know once, when the cluster was just made. */
+  readonly note?: string;
   /**
    * Stops the server if no other Tidebase process has joined it and no client is connected. End this
    * process's own connections before. Never throws because the server is gone already.
@@ -65,20 +70,22 @@ export async function ensureCluster(
   const layout = await layOut(options.home, found.major);
   return await locked(layout, async () => {
     const password = await readPassword(layout);
+    const fresh = !existsSync(layout.data);
     const running = await adopt(layout, password);
     const port = running ?? (await launch(found, layout, password, options.settings ?? {}));
-    const membership = await joinCluster(layout);
+    const membership = await join(layout);
     return {
       url: clusterUrl(port, password),
       port,
       home: layout.home,
       started: running === undefined,
-      leave: () => locked(layout, () => leave(layout, password, membership)),
+      ...(fresh && layout.owner !== undefined ? { note: rootNote(layout.home, layout.owner) } : {}),
+      leave: () => locked(layout, () => leave(layout, found, membership)),
     };
   });
 }
 
-/** What is there, without starting or changing anything. */
+/** What is there; starts nothing. */
 export async function clusterStatus(options: ClusterOptions): Promise<ClusterStatus> {
   const { major } = await findPackage(options.binaries);
   const layout = await layOut(options.home, major);
@@ -87,16 +94,16 @@ export async function clusterStatus(options: ClusterOptions): Promise<ClusterSta
   if (running === undefined)
     return { ...about, state: existsSync(layout.data) ? "stopped" : "absent", clients: 0 };
   const password = await readPassword(layout);
-  const { ours, others } = await clients(running.port, password);
+  const { ours, others } = await clients(running, password);
   const url = clusterUrl(running.port, password);
   return { ...about, state: "running", port: running.port, url, clients: ours + others };
 }
 
 /** Stops the server whoever uses it. Returns whether one was running. */
 export async function stopCluster(options: ClusterOptions): Promise<boolean> {
-  const { major } = await findPackage(options.binaries);
-  const layout = await layOut(options.home, major);
-  return await locked(layout, () => stop(layout));
+  const found = await findPackage(options.binaries);
+  const layout = await layOut(options.home, found.major);
+  return await locked(layout, () => stop(layout, found));
 }
 
 /**
@@ -106,47 +113,27 @@ export async function stopCluster(options: ClusterOptions): Promise<boolean> {
 export async function resetCluster(
   options: ClusterOptions & { readonly force?: boolean },
 ): Promise<void> {
-  const { major } = await findPackage(options.binaries);
-  const layout = await layOut(options.home, major);
+  const found = await findPackage(options.binaries);
+  const layout = await layOut(options.home, found.major);
   await locked(layout, async () => {
     if (options.force !== true) await refuseInUse(layout);
-    await stop(layout);
+    await stop(layout, found);
     await rm(layout.data, { recursive: true, force: true });
   });
 }
 
-function locked<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
-  return withLock(layout.lock, LOCK_MS, work);
-}
-
-/** The port of the running server, once it answers and shows this data directory; undefined: none runs. */
-async function adopt(layout: Layout, password: string): Promise<number | undefined> {
-  for (const deadline = Date.now() + START_MS; Date.now() < deadline; await delay(POLL_MS)) {
-    const running = await findPostmaster(layout);
-    if (running === undefined) return undefined;
-    if (running.ready && (await answers(running.port, password, layout))) return running.port;
-  }
-  throw new StoreError("embedded_failed", {
-    message: `A Postgres on ${layout.data} runs, but has not answered for ${START_MS / 1000} s.`,
-    fix: `Read ${layout.log}; \`npx tidebase db stop\` ends it.`,
-  });
-}
-
-async function answers(port: number, password: string, layout: Layout): Promise<boolean> {
+async function locked<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
   try {
-    const client = await connect(port, password);
-    try {
-      const { rows } = await client.query<{ data_directory: string }>("show data_directory");
-      return (await realpath(rows[0]?.data_directory ?? "")) === layout.data;
-    } finally {
-      await client.end();
-    }
+    return await withLock(layout.lock, LOCK_MS, work);
   } catch (error) {
-    const code = (error as { code?: string }).code;
-    if (code === "28P01") throw wrongPassword(layout, error);
-    if (code === "3D000") await createDatabase(port, password); // killed before it was made
-    return code === "53300"; // too many clients: it runs
+    if (error instanceof StoreError) throw error;
+    const what = `The embedded Postgres in ${layout.home} cannot be used`;
+    throw failed(what, String(error), layout, error);
   }
+}
+
+function rootNote(home: string, { uid }: Owner): string {
+  return `Postgres refuses to run as root: the embedded one runs as user ${uid}, with its data in ${home}.`;
 }
 
 async function launch(
@@ -170,25 +157,23 @@ async function launch(
   }
 }
 
-async function leave(layout: Layout, password: string, membership: Membership): Promise<void> {
+async function leave(layout: Layout, found: Package, membership: Membership): Promise<void> {
   await membership.end();
   const running = await findPostmaster(layout);
   if (running === undefined || (await countMembers(layout)) > 0) return;
+  const password = await readPassword(layout);
   for (const deadline = Date.now() + CLOSING_MS; ; await delay(POLL_MS / 2)) {
-    const { ours, others } = await clients(running.port, password);
+    const { ours, others } = await clients(running, password);
     if (ours + others === 0) break;
     if (others > 0 || Date.now() > deadline) return;
   }
-  await stop(layout);
+  await stop(layout, found);
 }
 
 async function refuseInUse(layout: Layout): Promise<void> {
   const running = await findPostmaster(layout);
   const processes = await countMembers(layout);
-  const { ours, others } =
-    running === undefined
-      ? { ours: 0, others: 0 }
-      : await clients(running.port, await readPassword(layout));
+  const { ours, others } = await clients(running, await readPassword(layout));
   if (processes + ours + others === 0) return;
   throw new StoreError("embedded_in_use", {
     message: `The embedded Postgres is in use by ${processes} Tidebase processes and ${ours + others} connections.`,
@@ -196,35 +181,17 @@ async function refuseInUse(layout: Layout): Promise<void> {
   });
 }
 
-async function clients(port: number, password: string): Promise<{ ours: number; others: number }> {
-  const client = await connect(port, password, "postgres");
+/** None where the server does not run, or just ends. */
+async function clients(
+  running: Postmaster | undefined,
+  password: string,
+): Promise<{ ours: number; others: number }> {
+  if (running?.ready !== true) return { ours: 0, others: 0 };
   try {
-    return await countClients(client);
-  } finally {
-    await client.end();
+    const client = await connect(running.port, password, "postgres");
+    return await countClients(client).finally(() => client.end());
+  } catch (error) {
+    const crowded = (error as { code?: string }).code === "53300"; // too many clients to ask
+    return { ours: 0, others: crowded ? 1 : 0 };
   }
-}
-
-/** Other majors cannot read the data, and no pg_upgrade is shipped: nothing is touched. */
-async function refuseOtherVersion(layout: Layout, major: number): Promise<void> {
-  for (const name of await readdir(layout.home)) {
-    const other = Number(/^pg(\d+)$/.exec(name)?.[1] ?? major);
-    if (other === major) continue;
-    const folder = join(layout.home, name);
-    throw new StoreError("embedded_other_version", {
-      message: `${folder} was made by Postgres ${other}; this Tidebase brings Postgres ${major}, which cannot read it.`,
-      fix:
-        other > major
-          ? "Use the newer Tidebase that made it."
-          : `With the Tidebase that made it run \`tidebase db export\`, move ${folder} away, then run \`tidebase db import\` with this one.`,
-    });
-  }
-}
-
-function wrongPassword({ password, data }: Layout, cause: unknown): StoreError {
-  return new StoreError("embedded_failed", {
-    message: `The server on ${data} does not accept the password in ${password}.`,
-    fix: "Restore that file, or run `npx tidebase db reset --force` to begin anew.",
-    cause,
-  });
 }

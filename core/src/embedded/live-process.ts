@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
 
 /** A process that cannot be mistaken for a later one with the same id. */
 export interface ProcessIdentity {
@@ -29,7 +29,16 @@ export function servesDirectory(pid: number, data: string): boolean {
   try {
     return readlinkSync(`/proc/${pid}/cwd`) === data; // a postmaster works in its data directory
   } catch {
-    return read(`/proc/${pid}/comm`)?.trim() === "postgres";
+    return ownsDirectory(pid, data) && read(`/proc/${pid}/comm`)?.trim() === "postgres";
+  }
+}
+
+/** Postgres serves no directory of another user. */
+function ownsDirectory(pid: number, data: string): boolean {
+  try {
+    return statSync(`/proc/${pid}`).uid === statSync(data).uid;
+  } catch {
+    return false; // it just ended
   }
 }
 

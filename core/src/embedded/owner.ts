@@ -8,26 +8,29 @@ export interface Owner {
 }
 
 /**
- * As whom Postgres runs when we are root, which it refuses to be: whoever owns the folder already,
- * else `postgres`, else `nobody`. Undefined: as we are.
+ * As whom Postgres runs when we are root, which it refuses to be: whoever owns one of the folders
+ * already, else `postgres`, else `nobody`. Undefined: as we are.
  */
 export async function findOwner(folders: readonly string[]): Promise<Owner | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
+  const users = parseUsers(await readFile("/etc/passwd", "utf8").catch(() => ""));
   for (const folder of folders) {
-    const found = await stat(folder).catch(() => undefined);
-    if (found !== undefined && found.uid !== 0) return { uid: found.uid, gid: found.gid };
+    const uid = (await stat(folder).catch(() => undefined))?.uid;
+    const found = [...users.values()].find((user) => user.uid === uid);
+    if (found !== undefined && found.uid !== 0) return found; // initdb wants a user with a name
   }
-  const users = await readFile("/etc/passwd", "utf8").catch(() => "");
-  return findUser(users, "postgres") ?? findUser(users, "nobody") ?? { uid: 65534, gid: 65534 };
+  return users.get("postgres") ?? users.get("nobody") ?? { uid: 65534, gid: 65534 };
 }
 
-function findUser(users: string, name: string): Owner | undefined {
-  const fields = users
-    .split("\n")
-    .find((line) => line.startsWith(`${name}:`))
-    ?.split(":");
-  if (fields?.[2] === undefined || fields[3] === undefined) return undefined;
-  return { uid: Number(fields[2]) >>> 0, gid: Number(fields[3]) >>> 0 }; // macOS writes -2
+/** By name. macOS writes -2 for 4294967294. */
+function parseUsers(text: string): Map<string, Owner> {
+  const lines = text.split("\n").map((line) => line.split(":"));
+  return new Map(
+    lines.map(([name = "", , uid, gid]) => [
+      name,
+      { uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 },
+    ]),
+  );
 }
 
 /**

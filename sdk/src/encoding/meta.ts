@@ -13,7 +13,7 @@ export interface Meta extends Notes {
 export const META_VERSION = 1;
 
 /** `"Date"` is short for `{"is":"Date"}`. */
-export type Note = string | Notes;
+type Note = string | Notes;
 
 export interface Notes {
   /** What the JSON at this place stands for. */

@@ -29,13 +29,15 @@ function gather(holder: object, seen: Set<object>, next: object[]): boolean {
   if ("toJSON" in holder && typeof holder.toJSON === "function") return false;
   if (Array.isArray(holder)) {
     if (!isDense(holder)) return false;
-    for (const member of holder)
+    for (const member of holder) {
       if (isObject(member)) next.push(member);
       else if (!isPlainScalar(member)) return false;
+    }
     return true;
   }
   if (!isRecord(holder)) return false;
-  for (const key of Object.keys(holder)) {
+  // Cheaper than Object.keys; an inherited member is at worst one more reason to walk carefully.
+  for (const key in holder) {
     const member = (holder as Readonly<Record<string, unknown>>)[key];
     if (isObject(member)) next.push(member);
     else if (!isPlainScalar(member)) return false;

@@ -19,7 +19,7 @@ interface Place {
 type Spot = Pick<Place, "parent" | "key">;
 
 /** A repeated object is written out again while the whole stays below this many values. */
-const WRITE_AGAIN_LIMIT = 250_000;
+const WRITE_AGAIN_LIMIT = 50_000;
 
 /** What a value is written as: a tree that `JSON.stringify` keeps whole, and the notes beside it. */
 export interface Written {

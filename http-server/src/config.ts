@@ -1,0 +1,107 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import { packageVersion } from "./version.ts";
+
+/** What the program was told, flags before variables. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: LogLevel;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+}
+
+/** A flag or variable that cannot be meant so; `message` is for the human. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads flags and variables. Answers the exit code instead when the flags asked for text only
+ * (`--help`, `--version`) or were wrong; what there was to say is printed. Throws ConfigError for a
+ * variable that is wrong or empty: an empty one is a secret or a setting that did not arrive.
+ */
+export function readConfig(args: readonly string[], env: Environment): Config | number {
+  const program = command();
+  try {
+    program.parse(args, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+  const flags = program.opts<{ port?: number; host?: string; logLevel?: LogLevel }>();
+  return {
+    host: flags.host ?? variable(env, "TIDEBASE_HOST") ?? "127.0.0.1",
+    port: flags.port ?? portOf(env, "TIDEBASE_PORT") ?? portOf(env, "PORT") ?? 7373,
+    logLevel: flags.logLevel ?? logLevelOf(env) ?? "warn",
+    allowedHosts: list(env, "TIDEBASE_ALLOWED_HOSTS"),
+    allowedOrigins: list(env, "TIDEBASE_ALLOWED_ORIGINS"),
+  };
+}
+
+function command(): Command {
+  return new Command("tidebase-server")
+    .description("The Tidebase HTTP API: a durable record of agent runs over Postgres.")
+    .option(
+      "-p, --port <port>",
+      "port to listen on, 0 for a free one (TIDEBASE_PORT, PORT; 7373)",
+      port,
+    )
+    .option("--host <address>", "address to listen on (TIDEBASE_HOST; 127.0.0.1)")
+    .addOption(
+      new Option("--log-level <level>", "what stderr gets (TIDEBASE_LOG_LEVEL; warn)").choices(
+        LOG_LEVELS,
+      ),
+    )
+    .version(packageVersion())
+    .addHelpText("after", HELP)
+    .allowExcessArguments(false)
+    .exitOverride();
+}
+
+const HELP = `
+The store is the database of TIDEBASE_DATABASE_URL, or of DATABASE_URL when it already holds a
+Tidebase, or else an embedded Postgres that this program starts by itself (TIDEBASE_HOME).
+
+TIDEBASE_ALLOWED_HOSTS    host names to answer to besides localhost, separated by commas
+TIDEBASE_ALLOWED_ORIGINS  origins whose pages may call the server, separated by commas
+`;
+
+function port(text: string): number {
+  const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(number <= 65_535)) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
+  return number;
+}
+
+function portOf(env: Environment, name: string): number | undefined {
+  const text = variable(env, name);
+  if (text === undefined) return undefined;
+  try {
+    return port(text);
+  } catch (cause) {
+    throw new ConfigError(`${name} is "${text}": a port is a number from 0 to 65535.`, { cause });
+  }
+}
+
+function logLevelOf(env: Environment): LogLevel | undefined {
+  const text = variable(env, "TIDEBASE_LOG_LEVEL");
+  const level = LOG_LEVELS.find((name) => name === text);
+  if (text !== undefined && level === undefined)
+    throw new ConfigError(
+      `TIDEBASE_LOG_LEVEL is "${text}": it is one of ${LOG_LEVELS.join(", ")}.`,
+    );
+  return level;
+}
+
+function list(env: Environment, name: string): string[] {
+  const parts = (variable(env, name) ?? "").split(",");
+  return parts.map((part) => part.trim()).filter((part) => part !== "");
+}
+
+function variable(env: Environment, name: string): string | undefined {
+  if (env[name] === "")
+    throw new ConfigError(`${name} is set and empty: give it a value or unset it.`);
+  return env[name];
+}

@@ -1,0 +1,172 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { type ErrorCode, TidebaseError } from "@tidebase/core";
+import { type AppOptions, createApp } from "./app.ts";
+import { requestIdOf } from "./exchange.ts";
+import { isLoopback } from "./guard.ts";
+import { rawRefusal, refusal } from "./problem.ts";
+
+/** Requests under way get this long when the server stops. */
+const GRACE_MS = 8000;
+
+/** How long a refused client may still read its answer before the socket goes. */
+const LINGER_MS = 500;
+
+const SETTINGS = {
+  keepAliveTimeout: 75_000,
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 1000,
+  maxHeaderSize: 16_384,
+  requireHostHeader: false, // the guard refuses such a request, with a problem
+};
+
+export interface ServerOptions extends Omit<AppOptions, "stopping" | "requireKey"> {
+  readonly core: Parameters<typeof createApp>[0];
+  /** 127.0.0.1 by default; another address needs a stored key. */
+  readonly host?: string;
+  /** 7373 by default; 0 takes a free one. */
+  readonly port?: number;
+  /** Seconds of silence after which a request that never arrives is given up, in milliseconds. */
+  readonly headersTimeoutMs?: number;
+}
+
+export interface RunningServer {
+  /** Such as `http://127.0.0.1:7373`. */
+  readonly url: string;
+  readonly port: number;
+  /** Stops accepting, sends streams away with a hint, finishes what is under way (8 s). Core stays open. */
+  close(): Promise<void>;
+}
+
+/** The server cannot listen as it was told to; `message` and `fix` are for the human. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+  readonly fix: string;
+
+  constructor(message: string, fix: string, options?: ErrorOptions) {
+    super(message, options);
+    this.fix = fix;
+  }
+}
+
+/** Serves the API of an open core. Throws ListenError when the address is taken or not allowed. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { core, host = "127.0.0.1", port = 7373 } = options;
+  const exposed = !isLoopback(host);
+  if (exposed && !(await core.hasKeys()))
+    throw new ListenError(
+      `Without an API key the server is open, so it does not listen on ${host}.`,
+      "Make a key with `tidebase keys create`, or listen on 127.0.0.1.",
+    );
+  const stopping = new AbortController();
+  const app = createApp(core, {
+    ...options,
+    requireKey: exposed,
+    stopping: stopping.signal,
+    allowedHosts: [...(options.allowedHosts ?? []), ...ownName(host)],
+  });
+  const listener = getRequestListener(app.fetch, { errorHandler: unreadable });
+  const settings = {
+    ...SETTINGS,
+    ...(options.headersTimeoutMs !== undefined && { headersTimeout: options.headersTimeoutMs }),
+  };
+  const server = createServer(settings, (incoming, outgoing) => {
+    if (stopping.signal.aborted) outgoing.setHeader("connection", "close");
+    void listener(incoming, outgoing);
+  });
+  answerWhatNodeRefuses(server);
+  await listen(server, host, port);
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://${host.includes(":") ? `[${host.replace(/[[\]]/g, "")}]` : host}:${address.port}`,
+    port: address.port,
+    close: () => stop(server, stopping),
+  };
+}
+
+/** An address that was named is a name the server answers to; `0.0.0.0` and `::` name nothing. */
+function ownName(host: string): string[] {
+  const bare = host.replace(/[[\]]/g, "");
+  if (bare === "0.0.0.0" || bare === "::") return [];
+  return [bare.includes(":") ? `[${bare}]` : bare];
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => reject(cannotListen(cause, host, port)));
+    server.listen({ host: host.replace(/[[\]]/g, ""), port }, resolve);
+  });
+}
+
+function cannotListen(cause: NodeJS.ErrnoException, host: string, port: number): ListenError {
+  if (cause.code === "EADDRINUSE")
+    return new ListenError(
+      `Port ${port} on ${host} is taken.`,
+      "Stop the program that listens there, or choose another with --port or TIDEBASE_PORT.",
+      { cause },
+    );
+  if (cause.code === "EACCES")
+    return new ListenError(
+      `This user may not listen on port ${port}.`,
+      "Choose a port above 1023 with --port or TIDEBASE_PORT.",
+      { cause },
+    );
+  return new ListenError(
+    `Cannot listen on ${host}:${port} (${cause.code ?? cause.message}).`,
+    "Choose an address of this machine with --host or TIDEBASE_HOST.",
+    { cause },
+  );
+}
+
+/** The adapter could not make a request of it: its address or its Host is no URL. */
+function unreadable(cause: unknown): Response {
+  const malformed = cause instanceof Error && cause.name === "RequestError";
+  const error = malformed ? new TidebaseError("request_malformed", { cause }) : cause;
+  const { problem, headers, body } = refusal(error, requestIdOf(undefined));
+  return new Response(body, { status: problem.status, headers: { ...headers } });
+}
+
+const PARSER_ERRORS: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: "headers_too_large",
+  ERR_HTTP_REQUEST_TIMEOUT: "request_timeout",
+};
+
+/** What never becomes a request gets its problem too, as far as the socket still carries it. */
+function answerWhatNodeRefuses(server: Server): void {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    const under = Reflect.get(socket, "_httpMessage") as ServerResponse | null | undefined;
+    if (error.code === "ECONNRESET" || !socket.writable || under?.headersSent === true) {
+      socket.destroy();
+      return;
+    }
+    refuse(socket, PARSER_ERRORS[error.code ?? ""] ?? "request_malformed");
+  });
+  server.on("connect", (_incoming: IncomingMessage, socket: Socket) =>
+    refuse(socket, "request_malformed"),
+  );
+  server.on("checkExpectation", (incoming: IncomingMessage, outgoing: ServerResponse) =>
+    server.emit("request", incoming, outgoing),
+  );
+}
+
+function refuse(socket: Socket, code: ErrorCode): void {
+  socket.on("error", () => socket.destroy());
+  socket.end(rawRefusal(code, requestIdOf(undefined)));
+  socket.resume(); // unread bytes would turn the close into a reset that eats the answer
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.once("close", () => clearTimeout(timer));
+}
+
+async function stop(server: Server, stopping: AbortController): Promise<void> {
+  stopping.abort();
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  const idle = setInterval(() => server.closeIdleConnections(), 25);
+  const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(grace);
+}

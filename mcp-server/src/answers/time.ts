@@ -1,0 +1,26 @@
+import { z } from "zod";
+
+export const Instant = z.string().describe("ISO 8601, UTC.");
+export const Age = z.string().describe("Time since then.");
+
+const UNITS = [
+  ["d", 86_400],
+  ["h", 3600],
+  ["m", 60],
+  ["s", 1],
+] as const;
+
+/** How long ago, in its two largest units: `3h12m`, `45s`. What lies ahead is `0s`. */
+export function age(instant: string, now: number = Date.now()): string {
+  const seconds = Math.max(0, Math.floor((now - Date.parse(instant)) / 1000));
+  const first = UNITS.findIndex(([, size]) => seconds >= size);
+  if (first === -1) return "0s";
+  let rest = seconds;
+  let text = "";
+  for (const [unit, size] of UNITS.slice(first, first + 2)) {
+    const count = Math.floor(rest / size);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * size;
+  }
+  return text;
+}

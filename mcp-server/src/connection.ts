@@ -1,0 +1,155 @@
+import type { AnyOperation, Backend, Environment, FoundStore } from "@tidebase/core";
+
+/** Which store the tools work on, how it was found and what may be done to it. */
+export interface StoreInfo {
+  readonly kind: FoundStore["kind"];
+  readonly foundBy: FoundStore["foundBy"];
+  /** One line for people; holds no password. */
+  readonly description: string;
+  readonly access: "read_write" | "read_only";
+  /** Why it is so, and how to change it. */
+  readonly accessReason: string;
+  /** A database found earlier could not be asked and was passed over. */
+  readonly passedOver: boolean;
+}
+
+/** A store that is open. */
+export interface Connection {
+  readonly backend: Backend;
+  readonly store: StoreInfo;
+  close(): Promise<void>;
+}
+
+/** A connection that is made when somebody first needs it. */
+export interface LazyConnection {
+  /** The one connection; concurrent callers share its opening. After a failure the next call tries anew. */
+  get(): Promise<Connection>;
+  close(): Promise<void>;
+}
+
+/** Nothing is opened before the first `get`. */
+export function connectLazily(open: () => Promise<Connection>): LazyConnection {
+  let opening: Promise<Connection> | undefined;
+
+  async function get(): Promise<Connection> {
+    opening ??= open();
+    const mine = opening;
+    try {
+      return await mine;
+    } catch (error) {
+      if (opening === mine) opening = undefined;
+      throw error;
+    }
+  }
+
+  async function close(): Promise<void> {
+    const connection = await opening?.catch(() => undefined);
+    opening = undefined;
+    await connection?.close();
+  }
+  return { get, close };
+}
+
+export interface OpenOptions {
+  readonly env: Environment;
+  readonly cwd: string;
+  /** `--read-only`: nothing is written, whatever else is said. */
+  readonly readOnly: boolean;
+  /** `--allow-writes`: a database on another machine may be written too. */
+  readonly allowWrites: boolean;
+}
+
+const POOL_MAX = 3;
+
+/**
+ * Finds and opens the store by the product's one rule. Core and its database driver are loaded here,
+ * not before. Throws StoreFailure, which says what was tried.
+ */
+export async function openConnection(options: OpenOptions): Promise<Connection> {
+  const core = await import("@tidebase/core");
+  const { env, cwd } = options;
+  let tried: string | undefined;
+  try {
+    const found = await core.findStore(env, { remote: true, cwd });
+    tried = core.describeStore(found);
+    const store = describe(found, tried, options);
+    const readOnly = store.access === "read_only";
+    if (found.kind === "remote") {
+      const backend = guard(core.remote(found), readOnly, core.TidebaseError);
+      return { backend, store, close: () => backend.close() };
+    }
+    // The embedded store is Tidebase's own: bringing it up to date changes nobody's data.
+    const autoMigrate = !readOnly || found.kind === "embedded";
+    const opened = await core.openStore(found, { autoMigrate });
+    const { databaseUrl, schema, leave } = opened;
+    const model = core.openCore({ databaseUrl, schema, readOnly, poolMax: POOL_MAX });
+    const actor = { name: "local", scopes: ["read", "operate"], via: "stdio" } as const;
+    return {
+      backend: guard(core.localBackend(model, actor), readOnly, core.TidebaseError),
+      store: { ...store, description: opened.description },
+      async close() {
+        await model.close();
+        await leave();
+      },
+    };
+  } catch (error) {
+    if (error instanceof core.StoreError) throw new StoreFailure(error, tried);
+    throw error;
+  }
+}
+
+/** The store could not be found or opened; `code`, `message` and `fix` are those of the store error. */
+export class StoreFailure extends Error {
+  override readonly name = "StoreFailure";
+  readonly code: string;
+  readonly fix: string;
+  /** The store that was tried, without a password; undefined when none was found. */
+  readonly tried: string | undefined;
+
+  constructor(cause: Error & { code: string; fix: string }, tried: string | undefined) {
+    super(cause.message, { cause });
+    this.code = cause.code;
+    this.fix = cause.fix;
+    this.tried = tried;
+  }
+}
+
+function describe(
+  found: FoundStore,
+  description: string,
+  { readOnly, allowWrites }: OpenOptions,
+): StoreInfo {
+  const { kind, foundBy } = found;
+  const passedOver = found.kind === "embedded" && found.note !== undefined;
+  const rest = { kind, foundBy, description, passedOver };
+  if (readOnly)
+    return { ...rest, access: "read_only", accessReason: "Started with --read-only." };
+  if (found.kind === "remote")
+    return { ...rest, access: "read_write", accessReason: "The scopes of the API key decide." };
+  if (found.local)
+    return { ...rest, access: "read_write", accessReason: "The database is on this machine." };
+  if (allowWrites)
+    return { ...rest, access: "read_write", accessReason: "Started with --allow-writes." };
+  return {
+    ...rest,
+    access: "read_only",
+    accessReason:
+      "The database is on another machine. Start tidebase-mcp with --allow-writes to change that.",
+  };
+}
+
+/** The same refusal for every kind of store, before anything is sent. */
+function guard(
+  backend: Backend,
+  readOnly: boolean,
+  Refusal: new (code: "store_read_only") => Error,
+): Backend {
+  if (!readOnly) return backend;
+  return {
+    async execute<Op extends AnyOperation>(operation: Op, input: unknown) {
+      if (operation.effect !== "read") throw new Refusal("store_read_only");
+      return await backend.execute(operation, input);
+    },
+    close: () => backend.close(),
+  };
+}

@@ -1,0 +1,130 @@
+import { TidebaseError, toProblem } from "@tidebase/core";
+import type { z } from "zod";
+import { closest } from "./closest.ts";
+import { type StoreInfo, StoreFailure } from "./connection.ts";
+
+/** What an agent is told of a failure. Every word is ours. */
+export interface ToolError {
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+  /** Ids and numbers that the error is about. */
+  readonly [name: string]: unknown;
+}
+
+/** A failure with an answer of its own. */
+export class ToolFailure extends Error {
+  override readonly name = "ToolFailure";
+  readonly error: ToolError;
+
+  constructor(error: ToolError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/** No tool has this name. */
+export function unknownTool(name: string, names: readonly string[]): ToolFailure {
+  const guess = closest(name, names);
+  return new ToolFailure({
+    code: "tool_not_found",
+    message: "No tool has that name.",
+    fix: guess === undefined ? `Call one of: ${names.join(", ")}.` : `Did you mean ${guess}?`,
+    retryable: false,
+  });
+}
+
+const ISSUES_MAX = 5;
+
+/** The arguments do not fit the tool's schema: which, why, and what was probably meant. */
+export function badArguments(input: z.ZodObject, error: z.ZodError): ToolFailure {
+  const names = Object.keys(input.shape);
+  const unknown = error.issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys" && issue.path.length === 0 ? issue.keys : [],
+  );
+  const guesses = unknown.flatMap((name) => {
+    const guess = closest(name, names);
+    return guess === undefined ? [] : [`Did you mean ${guess}?`];
+  });
+  const known = names.length === 0 ? "It takes no arguments." : `It takes: ${names.join(", ")}.`;
+  const said = error.issues.slice(0, ISSUES_MAX).map(explain);
+  return new ToolFailure({
+    code: "input_invalid",
+    message: said.join(" "),
+    fix: [...guesses.slice(0, ISSUES_MAX), ...(unknown.length > 0 ? [known] : ["Correct them."])].join(" "),
+    retryable: false,
+  });
+}
+
+/** Arguments come from the agent; what it may have copied from a run is not repeated. */
+function explain(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") {
+    const plain = issue.keys.filter((key) => /^\w{1,40}$/.test(key));
+    return `There is no argument ${plain.length === 0 ? "of that name" : plain.join(", ")}.`;
+  }
+  return `${issue.path.join(".")}: ${issue.message}.`;
+}
+
+/** The words of these store errors are partly those of Postgres, which an agent is not shown. */
+const STORE_MESSAGES: Readonly<Record<string, string>> = {
+  database_refused: "The database refused the connection or what was asked of it.",
+  migration_failed: "A migration failed, and changed nothing.",
+  embedded_failed: "The embedded Postgres did not start.",
+};
+
+/** Whatever a call threw, as the agent is told it. Unknown errors say nothing more than that. */
+export function toToolError(thrown: unknown, store?: StoreInfo): ToolError {
+  if (thrown instanceof ToolFailure) return thrown.error;
+  if (thrown instanceof StoreFailure) {
+    const tried = thrown.tried === undefined ? "" : `Tried ${thrown.tried}. `;
+    const message = `${tried}${STORE_MESSAGES[thrown.code] ?? thrown.message}`;
+    return { code: thrown.code, message, fix: `${thrown.fix} Then call again: no restart is needed, unless the environment changes.`, retryable: true };
+  }
+  const { code, title, detail, retry, type: _type, status: _status, ...data } = toProblem(thrown);
+  return {
+    code,
+    message: title,
+    fix: fixFor(thrown, store) ?? detail,
+    retryable: retry,
+    ...speaking(data),
+  };
+}
+
+/** What to do where an agent's way out is another than a program's. */
+function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefined {
+  if (!(thrown instanceof TidebaseError)) return undefined;
+  switch (thrown.code) {
+    case "run_not_found":
+      return "Check the id; tidebase_list_runs finds the run you mean.";
+    case "run_changed":
+      return "Call again with dryRun true, decide on its answer and send its seq as asOf.";
+    case "version_not_found":
+      return "Leave `version` out: tidebase_get_state then names the latest and recent versions.";
+    case "store_read_only":
+      return `${store?.accessReason ?? ""} tidebase_get_run still tells whether a rerun is safe.`.trim();
+    case "key_missing":
+    case "key_invalid":
+      return "Set TIDEBASE_API_KEY to a key of this server (`tidebase keys create`) and restart tidebase-mcp.";
+    case "outcome_unknown":
+    case "store_unavailable":
+      return `Tried ${store?.description ?? "the store"}. Check that it runs and can be reached, then call again: a repeated call is safe.`;
+    case "internal":
+      return "Call again; if it fails again, look at the server's log.";
+    default:
+      return undefined;
+  }
+}
+
+const ID = /^[a-z]+_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The ids and numbers of an error's data; all other members may hold what somebody wrote. */
+function speaking(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries = Object.entries(data).filter(
+    ([, value]) => typeof value === "number" || (typeof value === "string" && ID.test(value)),
+  );
+  const scope = data["scope"];
+  if (typeof scope === "string" && /^[a-z]{1,20}$/.test(scope)) entries.push(["scope", scope]);
+  return Object.fromEntries(entries);
+}

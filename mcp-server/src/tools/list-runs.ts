@@ -1,0 +1,75 @@
+import { listRuns } from "@tidebase/core";
+import { z } from "zod";
+import { fit, TOKENS, Truncated, truncation } from "../answers/fit.ts";
+import { ask, type Plain } from "../answers/plain.ts";
+import { untrusted, untrustedOf } from "../answers/untrusted.ts";
+import { READ_FOREIGN, tool } from "../tool.ts";
+import {
+  FailureClass,
+  foreignOfRun,
+  foreignRunFields,
+  Hints,
+  ofRun,
+  optional,
+  runFields,
+  Status,
+} from "./run-fields.ts";
+
+const ERROR_LENGTH = 160;
+
+type Page = Plain<z.output<typeof listRuns.output>>;
+
+export const listRunsTool = tool({
+  name: "tidebase_list_runs",
+  title: "List runs",
+  description:
+    "Runs, newest first, one line each: status, age, failed attempts; workflow, tags and error under untrusted. Filter by status, workflow, tag, failureClass, error text or time. Page on with cursor = nextCursor and the same filters.",
+  input: z.strictObject({
+    status: z.array(Status).max(8).optional().describe("Any of these."),
+    workflow: z.string().min(1).max(200).optional().describe("Exact name."),
+    tag: z.string().min(1).max(100).optional(),
+    failureClass: FailureClass.optional(),
+    search: z.string().min(2).max(200).optional().describe("Text within a run's error."),
+    since: z.iso.datetime({ offset: true }).optional().describe("Created at or after."),
+    until: z.iso.datetime({ offset: true }).optional().describe("Created before."),
+    limit: z.int().min(1).max(50).default(20),
+    cursor: z.string().max(500).optional().describe("nextCursor of the page before."),
+  }),
+  output: z.object({
+    runs: z.array(z.object(runFields)),
+    nextCursor: z.string().optional(),
+    truncated: Truncated,
+    untrusted: untrustedOf({ runs: z.array(z.object(foreignRunFields)) }).optional(),
+    hints: Hints,
+  }),
+  annotations: READ_FOREIGN,
+  async handler({ limit, ...filters }, { backend }) {
+    const page = await ask(backend, listRuns, { ...filters, limit });
+    const total = page.runs.length;
+    let answer = answerOf(page, total);
+    // The cursor follows the last row shown: what did not fit is asked again as a shorter page.
+    while (answer.runs.length < answer.asked && answer.runs.length > 0) {
+      const shorter = await ask(backend, listRuns, { ...filters, limit: answer.runs.length });
+      answer = answerOf(shorter, total);
+    }
+    const { asked: _, ...shown } = answer;
+    return shown;
+  },
+});
+
+function answerOf(page: Page, total: number): { asked: number; runs: object[] } {
+  const asked = page.runs.length;
+  const answer = fit({ tokens: TOKENS.list, text: ERROR_LENGTH, rows: asked }, ({ text, rows }) => {
+    const runs = page.runs.slice(0, rows);
+    const foreign = runs.map((run) => foreignOfRun(run, text));
+    return {
+      runs: runs.map(ofRun),
+      ...optional("nextCursor", page.nextCursor),
+      ...truncation({ field: "runs", shown: runs.length, total }),
+      ...(runs.length === 0 ? { hints: [NONE] } : { untrusted: untrusted({ runs: foreign }) }),
+    };
+  });
+  return { ...answer, asked };
+}
+
+const NONE = "No run matches. Leave out a filter; workflow and tag must be exact.";
