@@ -17,10 +17,16 @@ export interface MigrationRecord {
 
 export type Row = readonly (string | null)[];
 
+export interface Sequence {
+  readonly sequence: string;
+  readonly value: string;
+  readonly called: boolean;
+}
+
 export type Line =
   | { readonly format: string; readonly version: number; readonly migrations: MigrationRecord[] }
   | { readonly table: string; readonly columns: string[] }
-  | { readonly sequence: string; readonly value: string; readonly called: boolean }
+  | Sequence
   | { readonly rows: number; readonly sha256: string }
   | Row;
 

@@ -18,6 +18,7 @@ import {
   type MigrationRecord,
   type Row,
   readLines,
+  type Sequence,
   TransferError,
 } from "./transfer-lines.ts";
 
@@ -179,6 +180,7 @@ async function insertLines(
 ): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   let insert: ((rows: readonly Row[]) => Promise<void>) | undefined;
+  const sequences: Sequence[] = [];
   let rows: Row[] = [];
   let size = 0;
   async function flush(): Promise<void> {
@@ -201,8 +203,10 @@ async function insertLines(
       table = line.table;
       counts[table] = 0;
       insert = inserter(ask, schema, tables, line);
-    } else if ("sequence" in line) await setSequence(ask, schema, line);
+    } else if ("sequence" in line) sequences.push(line);
   }
+  // Last, when the whole export has been read: no rollback takes it back.
+  for (const sequence of sequences) await setSequence(ask, schema, sequence);
   return counts;
 }
 
@@ -240,7 +244,7 @@ function inserter(
 async function setSequence(
   ask: Ask,
   schema: string,
-  { sequence, value, called }: { sequence: string; value: string; called: boolean },
+  { sequence, value, called }: Sequence,
 ): Promise<void> {
   if (!(await listSequences(ask, schema)).includes(sequence))
     throw invalid(`this store has no sequence ${JSON.stringify(sequence)}`);

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { outline } from "./outline.ts";
-import { NODE_OPTIONS, ROOT } from "./processes.ts";
+import { closeFirst, NODE_OPTIONS, ROOT } from "./processes.ts";
 import { paint, say } from "./terminal.ts";
 
 const SETTLED_MS = 10_000;
@@ -29,6 +29,7 @@ export async function connectAssistant(env: Record<string, string>): Promise<Ass
     env,
     stderr: "ignore",
   });
+  closeFirst(() => client.close());
   await client.connect(transport);
   const { tools } = await client.listTools();
   return {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -27,12 +26,20 @@ interface ChildOptions {
 
 const KEPT_ERRORS = 30;
 const running = new Set<ChildProcess>();
+const closers = new Set<() => Promise<void>>();
+
+/** Has something closed before the programs are stopped. */
+export function closeFirst(close: () => Promise<void>): void {
+  closers.add(close);
+}
 
 /** A program of this repository as a process of its own. */
 export function startProgram(path: string, args: readonly string[], options: ChildOptions): Child {
   const child = spawn(process.execPath, [...NODE_OPTIONS, path, ...args], {
     cwd: ROOT,
     env: options.env,
+    // Ctrl-C reaches the demo alone, which then ends its children in order.
+    detached: process.platform !== "win32",
     stdio: ["ignore", "pipe", "pipe", ...(options.onMessage ? (["ipc"] as const) : [])],
   });
   if (child.pid === undefined || child.stdout === null || child.stderr === null)
@@ -56,35 +63,10 @@ export function startProgram(path: string, args: readonly string[], options: Chi
 
 /** Ends what still runs: politely, then after ten seconds not. */
 export async function stopAll(): Promise<void> {
+  await Promise.allSettled([...closers].map((close) => close()));
   const children = [...running];
   for (const child of children) child.kill("SIGTERM");
   const ends = Promise.all(children.map((child) => running.has(child) && once(child, "exit")));
   await Promise.race([ends, pause(10_000, undefined, { ref: false })]);
   for (const child of running) child.kill("SIGKILL");
-}
-
-/** A port of this machine that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === "string") throw new Error("No free port was found.");
-  return address.port;
-}
-
-/** Waits until the address answers 200. Throws with what the process said when it ends before. */
-export async function untilReady(url: string, child: Child, withinMs: number): Promise<void> {
-  let ended = false;
-  void child.ended.then(() => {
-    ended = true;
-  });
-  for (const deadline = Date.now() + withinMs; Date.now() < deadline && !ended; await pause(50)) {
-    const status = await fetch(url).then(
-      ({ status }) => status,
-      () => undefined,
-    );
-    if (status === 200) return;
-  }
-  throw new Error(`${url} did not answer. The server said:\n${child.errors()}`);
 }

@@ -6,7 +6,7 @@ import type { Progress } from "./agent.ts";
 import { showAssistant } from "./assistant.ts";
 import { findViolations, gather, render, type StepEvidence } from "./evidence-table.ts";
 import { type KillPlan, planKill } from "./kill-plan.ts";
-import { type Child, freePort, startProgram, untilReady } from "./processes.ts";
+import { type Child, startProgram } from "./processes.ts";
 import { heading, paint, quote, say } from "./terminal.ts";
 
 /** What the command line of the demo says. */
@@ -21,7 +21,6 @@ export interface Options {
 }
 
 const OUT = "tidebase-demo";
-const READY_MS = 60_000;
 
 /** Plays the demo with its store in `home`. Returns the exit code: 1 when a promise was broken. */
 export async function tellStory(options: Options, home: string): Promise<number> {
@@ -130,12 +129,20 @@ function cleanEnvironment(home: string): Record<string, string> {
   return { ...kept, DATABASE_URL: "", TIDEBASE_HOME: home };
 }
 
+/** The address it says it listens on. Throws with what it said when it ends before. */
 async function startServer(env: Record<string, string>): Promise<string> {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const server = startProgram("http-server/src/main.ts", ["--port", String(port)], { env });
-  await untilReady(`${url}/ready`, server, READY_MS);
-  return url;
+  return await new Promise((resolve, reject) => {
+    const server = startProgram("http-server/src/main.ts", ["--port", "0"], {
+      env,
+      onLine(line) {
+        const url = /https?:\/\/[\w.:]+/.exec(line)?.[0];
+        if (url !== undefined) resolve(url);
+      },
+    });
+    void server.ended.then(() =>
+      reject(new Error(`The server did not start.\n${server.errors()}`)),
+    );
+  });
 }
 
 async function emptyFolder(out: string): Promise<void> {

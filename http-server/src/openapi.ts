@@ -52,6 +52,9 @@ export function openApi(version: string): Json {
         key: { type: "http", scheme: "bearer", description: "An API key, `tb_…`." },
       },
       schemas: { Problem: PROBLEM },
+      responses: Object.fromEntries(
+        Object.entries(SHARED).map(([status, response]) => [`Problem${status}`, response]),
+      ),
     },
   };
 }
@@ -88,9 +91,23 @@ function describe(operation: AnyOperation, path: string): Json {
     ...inputs(input, path, isGet),
     responses: {
       "200": { description: "The answer.", content: { "application/json": { schema: output } } },
-      ...problems(codes),
+      ...refer(problems(codes)),
     },
   };
+}
+
+/** What every operation may answer, written once; an operation with codes of its own spells them out. */
+const SHARED = problems([...ALWAYS, ...WITH_BODY]);
+
+function refer(responses: Json): Json {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, response]) => [
+      status,
+      JSON.stringify(response) === JSON.stringify(SHARED[status])
+        ? { $ref: `#/components/responses/Problem${status}` }
+        : response,
+    ]),
+  );
 }
 
 interface ObjectSchema extends Json {
@@ -186,7 +203,7 @@ function describeStream(): Json {
         content: { "text/event-stream": { schema: { type: "string" } } },
       },
       "204": { description: "The run has ended and the reader has seen all of it." },
-      ...problems(["run_not_found", ...ALWAYS]),
+      ...refer(problems(["run_not_found", ...ALWAYS])),
     },
   };
 }

@@ -17,6 +17,15 @@ import {
 
 const ERROR_LENGTH = 160;
 
+/** Checked without a pattern: that of an instant is longer than all else the agent reads of this tool. */
+const Since = z
+  .string()
+  .max(40)
+  .refine(
+    (text) => z.iso.datetime({ offset: true }).safeParse(text).success,
+    "must be an instant such as 2026-01-31T12:00:00Z",
+  );
+
 type Page = Plain<z.output<typeof listRuns.output>>;
 
 export const listRunsTool = tool({
@@ -30,8 +39,8 @@ export const listRunsTool = tool({
     tag: z.string().min(1).max(100).optional(),
     failureClass: FailureClass.optional(),
     search: z.string().min(2).max(200).optional().describe("Text within a run's error."),
-    since: z.iso.datetime({ offset: true }).optional().describe("Created at or after."),
-    until: z.iso.datetime({ offset: true }).optional().describe("Created before."),
+    since: Since.optional().describe("Created at or after; ISO 8601 with zone."),
+    until: Since.optional().describe("Created before."),
     limit: z.int().min(1).max(50).default(20),
     cursor: z.string().max(500).optional().describe("nextCursor of the page before."),
   }),

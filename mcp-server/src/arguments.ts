@@ -1,0 +1,43 @@
+import { parseArgs } from "node:util";
+
+/** What the command line asks for. */
+export type Request =
+  | { readonly kind: "serve"; readonly readOnly: boolean; readonly allowWrites: boolean }
+  | { readonly kind: "help" }
+  | { readonly kind: "version" }
+  | { readonly kind: "refused"; readonly because: string };
+
+export const HELP = `tidebase-mcp: Tidebase for coding agents, over MCP on standard input and output.
+
+Usage: tidebase-mcp [options]
+
+Options:
+  --read-only      write nothing, and offer no tool that writes
+  --allow-writes   write also to a database on another machine
+  --version        print the version
+  --help           print this
+
+The store is found at the first call of a tool: TIDEBASE_URL (with TIDEBASE_API_KEY), then
+TIDEBASE_DATABASE_URL, then DATABASE_URL of the environment or the project's .env when that database
+holds a Tidebase store, else the embedded Postgres.
+`;
+
+/** Reads the command line. Without a subcommand it is the server on stdio, always. */
+export function readArguments(given: readonly string[]): Request {
+  try {
+    const { values } = parseArgs({
+      args: [...given],
+      options: {
+        "read-only": { type: "boolean", default: false },
+        "allow-writes": { type: "boolean", default: false },
+        version: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    if (values.help) return { kind: "help" };
+    if (values.version) return { kind: "version" };
+    return { kind: "serve", readOnly: values["read-only"], allowWrites: values["allow-writes"] };
+  } catch (error) {
+    return { kind: "refused", because: (error as Error).message };
+  }
+}
