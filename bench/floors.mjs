@@ -20,6 +20,7 @@ export async function insertFloor({ url, db }) {
     "create table floor (id bigserial primary key, k text, v text, at timestamptz default now())",
   );
   const pool = new pg.Pool({ connectionString: url, max: 16 });
+  pool.on("error", () => {}); // a connection may still be closing when the database is dropped
   const insert = () => pool.query({ name: "floor", text: INSERT, values });
   return {
     /** Median milliseconds of one. */

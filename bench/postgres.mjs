@@ -78,6 +78,7 @@ async function costOf(db, counting, work) {
     statements: counting ? statements.reduce((sum, { calls }) => sum + calls, 0) : undefined,
     commits: after.commits - before.commits,
     walBytes: after.walBytes - before.walBytes,
+    counted: counting ? "pg_stat_statements" : "not counted",
     each: statements,
   };
 }

@@ -2,6 +2,15 @@ export { LOCAL } from "./access/authenticate.ts";
 export { SCOPES, type Scope } from "./access/schema.ts";
 export { type Backend, localBackend, remote } from "./backend.ts";
 export { type Core, type CoreOptions, type CoreStatus, openCore } from "./core.ts";
+export {
+  type Cluster,
+  type ClusterStatus,
+  clusterStatus,
+  ensureCluster,
+  resetCluster,
+  stopCluster,
+} from "./embedded/cluster.ts";
+export { findHome } from "./embedded/home.ts";
 export { ERRORS, type ErrorCode, type Problem, TidebaseError, toProblem } from "./errors.ts";
 export type { RunEvent } from "./events/follow.ts";
 export { JsonText, toJson } from "./json-text.ts";
@@ -40,12 +49,6 @@ export {
   StoreError,
   type StoreErrorCode,
 } from "./store.ts";
-export {
-  type Cluster,
-  type ClusterStatus,
-  clusterStatus,
-  ensureCluster,
-  resetCluster,
-  stopCluster,
-} from "./embedded/cluster.ts";
-export { findHome } from "./embedded/home.ts";
+export { type StoreFacts, storeFacts } from "./store-facts.ts";
+export { exportStore, importStore, type TransferOptions, type Transferred } from "./transfer.ts";
+export { TransferError } from "./transfer-lines.ts";

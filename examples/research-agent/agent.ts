@@ -1,7 +1,7 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Tidebase } from "@tidebase/sdk";
+import { type Run, Tidebase } from "@tidebase/sdk";
 import { MODELS, openModel } from "./model.ts";
 import { QUESTION } from "./prompts.ts";
 import { openTrace } from "./trace.ts";
@@ -18,50 +18,56 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const { values } = parseArgs({
   options: {
     run: { type: "string" },
-    question: { type: "string", default: QUESTION },
-    root: { type: "string", default: ROOT },
-    out: { type: "string", default: resolve("tidebase-demo") },
-    llm: { type: "string", default: "local" },
+    question: { type: "string" },
+    out: { type: "string" },
+    llm: { type: "string" },
     model: { type: "string" },
-    pace: { type: "string", default: "0" },
+    pace: { type: "string" },
   },
 });
 
-const llm = MODELS.find((name) => name === values.llm);
-if (llm === undefined) throw new Error(`--llm is one of ${MODELS.join(", ")}.`);
-const complete = openModel(llm, process.env, values.model);
-const paceMs = Number(values.pace);
-const trace = openTrace(resolve(values.out, "trace"), process.pid);
-
-const marks: Record<keyof Observer, string> = { begun: "▸", effect: "•", returned: "✓" };
-function tell(at: keyof Observer, step: string): void {
-  if (at !== "effect") console.log(`${marks[at]} ${step}`);
-  process.send?.({ step, at } satisfies Progress);
+/** Counts and prints what happens to the steps, and tells it to the parent process. */
+function observe(out: string): Observer {
+  const trace = openTrace(join(out, "trace"), process.pid);
+  const begunAt = new Map<string, number>();
+  const tell = (at: keyof Observer, step: string) =>
+    void process.send?.({ step, at } satisfies Progress);
+  return {
+    begun(step) {
+      trace.begun(step);
+      begunAt.set(step, Date.now());
+      tell("begun", step);
+    },
+    effect(step, key) {
+      trace.effect(step, key);
+      tell("effect", step);
+    },
+    returned(step) {
+      trace.returned(step);
+      const began = begunAt.get(step);
+      if (began === undefined) console.log(`↺ ${step}, from the record`);
+      else console.log(`✓ ${step} (${Date.now() - began} ms)`);
+      tell("returned", step);
+    },
+  };
 }
 
-const observer: Observer = {
-  begun(step) {
-    trace.begun(step);
-    tell("begun", step);
-  },
-  effect(step, key) {
-    const isNew = trace.effect(step, key);
-    tell("effect", step);
-    return isNew;
-  },
-  returned(step) {
-    trace.returned(step);
-    tell("returned", step);
-  },
-};
+const llm = MODELS.find((name) => name === (values.llm ?? "local"));
+if (llm === undefined) throw new Error(`--llm is one of ${MODELS.join(", ")}.`);
+const complete = openModel(llm, process.env, values.model);
+const out = resolve(values.out ?? "tidebase-demo");
+const paceMs = Number(values.pace ?? 0);
+const observer = observe(out);
 
-const input: Research = { question: values.question, root: values.root, out: resolve(values.out) };
 const tide = new Tidebase();
-const published = await tide.run(
-  "research",
-  { ...(values.run === undefined ? {} : { runId: values.run }), input, tags: ["demo"] },
-  (run) => research(run, { complete, observer, paceMs }),
+const workflow = tide.workflow("research", (run: Run<Research>) =>
+  research(run, { complete, observer, paceMs }),
 );
-console.log(`Report: ${published.report}`);
+const published = await workflow.run({
+  ...(values.run === undefined ? {} : { runId: values.run }),
+  input: { question: values.question ?? QUESTION, root: ROOT, out },
+  tags: ["demo"],
+});
+console.log(`${published.claims} claims from ${published.sources} files: ${published.report}`);
 await tide.close();
 if (process.connected) process.disconnect();

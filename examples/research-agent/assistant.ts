@@ -5,8 +5,7 @@ import { outline } from "./outline.ts";
 import { closeFirst, NODE_OPTIONS, ROOT } from "./processes.ts";
 import { paint, say } from "./terminal.ts";
 
-const SETTLED_MS = 10_000;
-const SHOWN = 24;
+const NOTICED_MS = 10_000;
 
 /** The answer of a tool: JSON objects all the way. */
 export type Answer = Record<string, unknown>;
@@ -45,31 +44,76 @@ export async function connectAssistant(env: Record<string, string>): Promise<Ass
 }
 
 /** Asks the three questions of somebody who finds a dead run, and prints the answers. */
-export async function showAssistant(env: Record<string, string>, runId: string): Promise<void> {
+export async function showAssistant(
+  env: Record<string, string>,
+  runId: string,
+  verbose: boolean,
+): Promise<void> {
   const assistant = await connectAssistant(env);
+  const ask = async (tool: string, args: Answer, members: readonly string[]): Promise<void> => {
+    const answer = await assistant.call(tool, args);
+    say(`${paint("yellow", `→ ${tool}`)} ${paint("dim", JSON.stringify(args))}`);
+    for (const line of outline(verbose ? answer : select(answer, members))) say(`    ${line}`);
+  };
   try {
-    show("tidebase_overview", {}, await assistant.call("tidebase_overview"));
-    const args = { runId };
-    show("tidebase_get_run", args, await untilSettled(assistant, runId));
-    const recovery = { runId, dryRun: true };
-    show("tidebase_recover_run", recovery, await assistant.call("tidebase_recover_run", recovery));
+    const names = assistant.tools.map((name) => name.replace("tidebase_", ""));
+    say(paint("dim", `${names.length} tools: ${names.join(", ")}`));
+    await untilNoticed(assistant, runId);
+    await ask("tidebase_overview", {}, ["counts", "attention"]);
+    await ask("tidebase_get_run", { runId }, ["status", "answer", "reason", "steps"]);
+    await ask("tidebase_recover_run", { runId, dryRun: true }, [
+      "replayedSteps",
+      "runAgain",
+      "held",
+      "next",
+      "resumeCommand",
+    ]);
   } finally {
     await assistant.close();
   }
 }
 
-/** The run as it is once the sweep of lost workers has seen that its process is gone. */
-async function untilSettled(assistant: Assistant, runId: string): Promise<Answer> {
-  for (const deadline = Date.now() + SETTLED_MS; ; await pause(100)) {
-    const run = await assistant.call("tidebase_get_run", { runId });
-    const verdict = run["verdict"] as { answer?: string } | undefined;
-    if (verdict?.answer !== "in_progress" || Date.now() > deadline) return run;
+/** The sweep of lost workers sees within two seconds that the process is gone. */
+async function untilNoticed(assistant: Assistant, runId: string): Promise<void> {
+  for (const deadline = Date.now() + NOTICED_MS; Date.now() < deadline; await pause(100)) {
+    const { verdict } = await assistant.call("tidebase_get_run", { runId });
+    if ((verdict as { answer?: string } | undefined)?.answer !== "in_progress") return;
   }
 }
 
-function show(tool: string, args: Answer, answer: Answer): void {
-  say(`${paint("yellow", tool)} ${paint("dim", JSON.stringify(args))}`);
-  const lines = outline(answer);
-  for (const line of lines.slice(0, SHOWN)) say(`  ${line}`);
-  if (lines.length > SHOWN) say(paint("dim", `  … ${lines.length - SHOWN} more lines`));
+/** The members of these names, wherever in the answer they are. */
+function select(answer: Answer, names: readonly string[]): Answer {
+  const members = membersOf(answer);
+  return Object.fromEntries(
+    names.flatMap((name) => members.filter(([found]) => found === name).slice(0, 1)),
+  );
+}
+
+/** What users wrote stands apart in the answer, tied to its row by `n`: here they are one again. */
+function membersOf(answer: Answer): [string, unknown][] {
+  const { untrusted, run, verdict, ...plain } = answer;
+  const foreign = (untrusted as { data?: Answer } | undefined)?.data ?? {};
+  const written = rowsOf(foreign["steps"]);
+  const own = Object.entries({ ...plain, ...(run as object), ...(verdict as object) });
+  const joined = own.map(([name, member]): [string, unknown] => [
+    name,
+    ["steps", "runAgain", "held"].includes(name)
+      ? rowsOf(member).map((row) => stepOf(row, written.find(({ n }) => n === row["n"]) ?? {}))
+      : member,
+  ]);
+  return [...joined, ...Object.entries(foreign)];
+}
+
+function stepOf({ why }: Answer, { name, key, sideEffects, idempotencyKey }: Answer): Answer {
+  const step = [name, key].filter(Boolean).join(":");
+  return {
+    step,
+    sideEffects: rowsOf(sideEffects).join(", "),
+    idempotencyKey: idempotencyKey ?? "",
+    why,
+  };
+}
+
+function rowsOf(member: unknown): Answer[] {
+  return Array.isArray(member) ? (member as Answer[]) : [];
 }

@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { MODELS } from "./model.ts";
 import { startProgram, stopAll } from "./processes.ts";
-import { tellStory } from "./story.ts";
+import { DEFAULT_OUT, type Options, tellStory } from "./story.ts";
 import { paint, say } from "./terminal.ts";
+
+/** For output that is still on its way. */
+const LINGER_MS = 500;
 
 const HELP = `npm run demo -- [options]
 
@@ -19,25 +22,38 @@ Kills a working agent with SIGKILL and lets it resume, while a coding assistant 
   --pace <ms>         how long a step takes at least, so that you can follow (default 300)
   --out <folder>      where the report and the traces go (default ./tidebase-demo)
   --keep              keep the store, and say how to look into it
+  --verbose           print all that the assistant is told, not only the gist
   --help              this text`;
 
 const { values } = parseArgs({
   options: {
-    seed: { type: "string", default: String(Date.now() % 100_000) },
+    seed: { type: "string" },
     question: { type: "string" },
-    llm: { type: "string", default: "local" },
+    llm: { type: "string" },
     model: { type: "string" },
-    pace: { type: "string", default: "300" },
-    out: { type: "string", default: "tidebase-demo" },
-    keep: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
+    pace: { type: "string" },
+    out: { type: "string" },
+    keep: { type: "boolean" },
+    verbose: { type: "boolean" },
+    help: { type: "boolean" },
   },
 });
 
+const options: Options = {
+  seed: Number(values.seed ?? Date.now() % 100_000),
+  question: values.question,
+  llm: values.llm ?? "local",
+  model: values.model,
+  paceMs: Number(values.pace ?? 300),
+  out: values.out ?? DEFAULT_OUT,
+  keep: values.keep === true,
+  verbose: values.verbose === true,
+};
+
 function complain(): string | undefined {
-  if (!Number.isSafeInteger(Number(values.seed))) return "--seed is a whole number.";
-  if (!(Number(values.pace) >= 20)) return "--pace is a number of milliseconds, 20 or more.";
-  if (!MODELS.some((name) => name === values.llm)) return `--llm is one of ${MODELS.join(", ")}.`;
+  if (!Number.isSafeInteger(options.seed)) return "--seed is a whole number.";
+  if (!(options.paceMs >= 100)) return "--pace is a number of milliseconds, 100 or more.";
+  if (!MODELS.some((name) => name === options.llm)) return `--llm is one of ${MODELS.join(", ")}.`;
   return undefined;
 }
 
@@ -49,7 +65,7 @@ async function cleanUp(home: string): Promise<void> {
     await Promise.all(files.map((file) => readdir(join(home, file)).catch(() => [])))
   ).flat();
   if (runs.includes("postmaster.pid")) await stopPostgres(home);
-  if (!values.keep) await rm(home, { recursive: true, force: true });
+  if (!options.keep) await rm(home, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** Only when the server could not: it stops its Postgres when it is the last to leave. */
@@ -60,16 +76,21 @@ async function stopPostgres(home: string): Promise<void> {
 
 async function main(): Promise<number> {
   const complaint = complain();
-  if (values.help || complaint !== undefined) {
+  if (values.help === true || complaint !== undefined) {
     console.log(complaint === undefined ? HELP : `${complaint}\n\n${HELP}`);
     return complaint === undefined ? 0 : 1;
   }
   const home = await mkdtemp(join(tmpdir(), "tidebase-demo-"));
+  let stopping = false;
   const interrupted = new Promise<number>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve(130));
+    for (const signal of ["SIGINT", "SIGTERM"] as const)
+      process.on(signal, () => {
+        stopping = true;
+        resolve(130);
+      });
   });
-  const story = tellStory(values, home).catch((error: unknown) => {
-    say(paint("red", error instanceof Error ? error.message : String(error)));
+  const story = tellStory(options, home).catch((error: unknown) => {
+    if (!stopping) say(paint("red", error instanceof Error ? error.message : String(error)));
     return 1;
   });
   const code = await Promise.race([story, interrupted]);
@@ -77,4 +98,5 @@ async function main(): Promise<number> {
   return code;
 }
 
-process.exit(await main());
+process.exitCode = await main();
+setTimeout(() => process.exit(), LINGER_MS).unref();

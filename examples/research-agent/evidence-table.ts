@@ -54,8 +54,8 @@ export function render(evidence: readonly StepEvidence[]): string {
     item.step,
     first[item.first],
     item.ranAgain ? paint("green", "ran") : paint("dim", "–"),
-    item.replayed ? paint("yellow", "replayed") : paint("dim", "–"),
+    item.replayed ? paint("yellow", "from the record") : paint("dim", "–"),
     String(item.effects),
   ]);
-  return table(["step", "process 1", "process 2", "from the record", "effects"], rows);
+  return table(["step", "in process 1", "in process 2", "replayed", "side effects"], rows);
 }

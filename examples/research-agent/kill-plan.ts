@@ -11,11 +11,14 @@ export interface KillPlan {
 /** Something is done by then, and something is left. */
 const FIRST = 4;
 
+/** Late enough that the record shows the step as begun, early enough that it does not finish. */
+const [LEAST, MOST] = [0.25, 0.8];
+
 /** The same seed kills at the same place. */
 export function planKill(seed: number): KillPlan {
   const random = randomFrom(seed);
   const step = STEPS[FIRST + Math.floor(random() * (STEPS.length - FIRST))] ?? STEPS[FIRST];
-  return { seed, step, part: 0.1 + random() * 0.8 };
+  return { seed, step, part: LEAST + random() * (MOST - LEAST) };
 }
 
 /** Mulberry32: small, and the same on every machine. */

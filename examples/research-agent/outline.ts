@@ -1,14 +1,13 @@
 const WIDTH = 96;
 
-/** A JSON value as short indented lines; what is empty is left out, what is long is cut. */
+/** A JSON value as short indented lines; what is empty is left out. */
 export function outline(value: unknown, indent = ""): string[] {
-  if (!isObject(value)) return [cut(`${indent}${scalar(value)}`)];
+  if (!isObject(value)) return wrap(`${indent}${scalar(value)}`, `${indent}  `);
   return Object.entries(value).flatMap(([name, member]) => {
     if (isEmpty(member)) return [];
-    if (!isObject(member)) return [cut(`${indent}${name}: ${scalar(member)}`)];
+    if (!isObject(member)) return wrap(`${indent}${name}: ${scalar(member)}`, `${indent}  `);
     const inline = flat(member);
-    if (inline !== undefined && `${indent}${name}: ${inline}`.length <= WIDTH)
-      return [`${indent}${name}: ${inline}`];
+    if (inline !== undefined) return wrap(`${indent}${name}: ${inline}`, `${indent}  `);
     const below = Array.isArray(member)
       ? member.flatMap((item) => bullet(item, indent))
       : outline(member, `${indent}  `);
@@ -25,7 +24,7 @@ function bullet(item: unknown, indent: string): string[] {
 function flat(value: object): string | undefined {
   const members = Object.entries(value).filter(([, member]) => !isEmpty(member));
   if (members.some(([, member]) => isObject(member))) return undefined;
-  if (Array.isArray(value)) return value.map(scalar).join(", ");
+  if (Array.isArray(value)) return value.map(scalar).join(" ");
   return members.map(([name, member]) => `${name} ${scalar(member)}`).join(", ");
 }
 
@@ -41,6 +40,10 @@ function scalar(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function cut(line: string): string {
-  return line.length <= WIDTH ? line : `${line.slice(0, WIDTH - 1)}…`;
+/** Broken at spaces, so that it fits a common terminal. */
+function wrap(text: string, indent: string): string[] {
+  if (text.length <= WIDTH) return [text];
+  const space = text.lastIndexOf(" ", WIDTH);
+  if (space <= indent.length) return [text];
+  return [text.slice(0, space), ...wrap(indent + text.slice(space + 1), indent)];
 }

@@ -11,16 +11,20 @@ import { heading, paint, quote, say } from "./terminal.ts";
 
 /** What the command line of the demo says. */
 export interface Options {
-  readonly seed: string;
+  readonly seed: number;
   readonly question?: string | undefined;
   readonly llm: string;
   readonly model?: string | undefined;
-  readonly pace: string;
+  /** How long a step takes at least. */
+  readonly paceMs: number;
   readonly out: string;
   readonly keep: boolean;
+  /** Everything the assistant is told, not only the gist. */
+  readonly verbose: boolean;
 }
 
-const OUT = "tidebase-demo";
+/** Beside where the demo was started; git ignores it. */
+export const DEFAULT_OUT = "tidebase-demo";
 
 /** Plays the demo with its store in `home`. Returns the exit code: 1 when a promise was broken. */
 export async function tellStory(options: Options, home: string): Promise<number> {
@@ -29,7 +33,7 @@ export async function tellStory(options: Options, home: string): Promise<number>
   await emptyFolder(out);
   const env = cleanEnvironment(home);
   const runId = newRunId();
-  const plan = planKill(Number(options.seed));
+  const plan = planKill(options.seed);
 
   heading(1, "A Tidebase server starts, on a real Postgres that came with npm");
   const url = await startServer(env);
@@ -45,8 +49,8 @@ export async function tellStory(options: Options, home: string): Promise<number>
   const command = { args: agentArguments(options, runId), env: { ...env, TIDEBASE_URL: url } };
   const first = await runAgent("agent 1", command, options, plan);
 
-  heading(3, "What your coding assistant sees: a real MCP client on tidebase-mcp");
-  await showAssistant(env, runId);
+  heading(3, "What your coding assistant sees: a real MCP client on tidebase-mcp, over stdio");
+  await showAssistant(env, runId, options.verbose);
 
   heading(4, "The same command once more: the run goes on where it stopped");
   const resumed = Date.now();
@@ -90,8 +94,8 @@ function explainKilled(step: string, effects: number, declared: boolean): string
 }
 
 function agentArguments(options: Options, runId: string): string[] {
-  const args = ["--run", runId, "--pace", options.pace];
-  if (options.out !== OUT) args.push("--out", resolve(options.out));
+  const args = ["--run", runId, "--pace", String(options.paceMs)];
+  if (options.out !== DEFAULT_OUT) args.push("--out", resolve(options.out));
   if (options.llm !== "local") args.push("--llm", options.llm);
   if (options.model !== undefined) args.push("--model", options.model);
   if (options.question !== undefined) args.push("--question", options.question);
@@ -102,7 +106,7 @@ function agentArguments(options: Options, runId: string): string[] {
 async function runAgent(
   label: string,
   { args, env }: { args: string[]; env: Record<string, string> },
-  { pace }: Options,
+  { paceMs }: Options,
   plan?: KillPlan,
 ): Promise<Child> {
   const agent: Child = startProgram("examples/research-agent/agent.ts", args, {
@@ -111,7 +115,7 @@ async function runAgent(
     onMessage(message) {
       const { step, at } = message as Progress;
       if (at === "begun" && step === plan?.step)
-        setTimeout(() => agent.kill("SIGKILL"), plan.part * Number(pace));
+        setTimeout(() => agent.kill("SIGKILL"), plan.part * paceMs);
     },
   });
   const { code, signal } = await agent.ended;

@@ -17,11 +17,8 @@ type Kind = "begun" | "effects" | "returned";
 export interface Trace {
   /** The step's function was called. */
   begun(step: string): void;
-  /**
-   * The step had its effect. With an idempotency key the outside world knows an effect it has seen
-   * already: false.
-   */
-  effect(step: string, idempotencyKey?: string): boolean;
+  /** The step had its effect. The outside world counts one idempotency key once. */
+  effect(step: string, idempotencyKey?: string): void;
   /** `run.step` came back: the completion is recorded, by this process or an earlier one. */
   returned(step: string): void;
 }
@@ -31,21 +28,15 @@ export function openTrace(folder: string, pid: number): Trace {
   for (const kind of ["begun", "effects", "returned"] satisfies Kind[])
     mkdirSync(join(folder, kind), { recursive: true });
   return {
-    begun: (step) => void leave(folder, "begun", `${step}.${pid}.${randomUUID()}`),
+    begun: (step) => leave(folder, "begun", `${step}.${pid}.${randomUUID()}`),
     effect: (step, key) =>
       leave(folder, "effects", `${step}.${key === undefined ? randomUUID() : digest(key)}`),
-    returned: (step) => void leave(folder, "returned", `${step}.${pid}`),
+    returned: (step) => leave(folder, "returned", `${step}.${pid}`),
   };
 }
 
-function leave(folder: string, kind: Kind, name: string): boolean {
-  try {
-    writeFileSync(join(folder, kind, name), "", { flag: "wx" });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  }
+function leave(folder: string, kind: Kind, name: string): void {
+  writeFileSync(join(folder, kind, name), "");
 }
 
 /** How often the process began the step and got its result back. */

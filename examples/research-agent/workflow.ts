@@ -34,8 +34,7 @@ export interface Published {
 /** What the demo watches the agent by; the workflow itself needs none of it. */
 export interface Observer {
   begun(step: string): void;
-  /** False when the outside world has seen this idempotency key before. */
-  effect(step: string, idempotencyKey?: string): boolean;
+  effect(step: string, idempotencyKey?: string): void;
   returned(step: string): void;
 }
 

@@ -77,12 +77,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     void listener(incoming, outgoing);
   });
   answerWhatNodeRefuses(server);
+  const sockets = trackSockets(server);
   await listen(server, host, port);
   const address = server.address() as AddressInfo;
   return {
     url: `http://${host.includes(":") ? `[${host.replace(/[[\]]/g, "")}]` : host}:${address.port}`,
     port: address.port,
-    close: () => stop(server, stopping),
+    close: () => stop(server, sockets, stopping),
   };
 }
 
@@ -136,8 +137,11 @@ const PARSER_ERRORS: Readonly<Record<string, ErrorCode>> = {
 /** What never becomes a request gets its problem too, as far as the socket still carries it. */
 function answerWhatNodeRefuses(server: Server): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    const under = Reflect.get(socket, "_httpMessage") as ServerResponse | null | undefined;
-    if (error.code === "ECONNRESET" || !socket.writable || under?.headersSent === true) {
+    if (
+      error.code === "ECONNRESET" ||
+      !socket.writable ||
+      answering(socket)?.headersSent === true
+    ) {
       socket.destroy();
       return;
     }
@@ -159,14 +163,35 @@ function refuse(socket: Socket, code: ErrorCode): void {
   socket.once("close", () => clearTimeout(timer));
 }
 
-async function stop(server: Server, stopping: AbortController): Promise<void> {
+/** Every open socket: Node's own list of idle ones leaves out those that never sent a request. */
+function trackSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+async function stop(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  stopping: AbortController,
+): Promise<void> {
   stopping.abort();
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
-  const idle = setInterval(() => server.closeIdleConnections(), 25);
+  const idle = setInterval(() => {
+    for (const socket of sockets) if (answering(socket) === undefined) socket.destroySoon();
+  }, 25);
   const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
   await closed;
   clearInterval(idle);
   clearTimeout(grace);
+}
+
+/** The answer being written to the socket, which Node keeps there. */
+function answering(socket: Socket): ServerResponse | undefined {
+  return (Reflect.get(socket, "_httpMessage") as ServerResponse | null | undefined) ?? undefined;
 }

@@ -35,6 +35,8 @@ export interface StreamOptions {
   readonly stopping: AbortSignal | undefined;
   /** The socket's side of the answer, where there is one; a dead reader's is cut. */
   readonly outgoing: ServerResponse | undefined;
+  /** Told of a reader that is sent away because it does not read. */
+  readonly onSlow: () => void;
   readonly onLost: (error: unknown) => void;
 }
 
@@ -71,7 +73,7 @@ export function streamHead(): Response {
 
 async function send(
   core: Core,
-  { runId, afterSeq, heartbeatMs, stopping, outgoing, onLost }: StreamOptions,
+  { runId, afterSeq, heartbeatMs, stopping, outgoing, onSlow, onLost }: StreamOptions,
   controller: Controller,
   reader: AbortController,
   onDrained: (call: () => void) => void,
@@ -87,7 +89,10 @@ async function send(
     if ((controller.desiredSize ?? 0) === BACKLOG_BYTES && !isBlocked(outgoing)) {
       stalledBeats = 0;
       write(": \n\n");
-    } else if (++stalledBeats > 1) leave();
+    } else if (++stalledBeats === 2) {
+      onSlow();
+      leave();
+    }
   }, heartbeatMs);
   stopping?.addEventListener("abort", leave);
   if (stopping?.aborted === true) leave();

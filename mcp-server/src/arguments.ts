@@ -36,7 +36,11 @@ export function readArguments(given: readonly string[]): Request {
     });
     if (values.help) return { kind: "help" };
     if (values.version) return { kind: "version" };
-    return { kind: "serve", readOnly: values["read-only"], allowWrites: values["allow-writes"] };
+    return {
+      kind: "serve",
+      readOnly: values["read-only"] === true,
+      allowWrites: values["allow-writes"] === true,
+    };
   } catch (error) {
     return { kind: "refused", because: (error as Error).message };
   }

@@ -4,9 +4,10 @@ export function closest(name: string, candidates: readonly string[]): string | u
   let best: { candidate: string; distance: number } | undefined;
   for (const candidate of candidates) {
     const against = normal(candidate);
-    const contained =
-      wanted.length > 1 && (against.includes(wanted) || wanted.includes(against));
-    const distance = contained ? 1 : distanceOf(wanted, against);
+    const contained = wanted.length > 1 && (against.includes(wanted) || wanted.includes(against));
+    const distance = contained
+      ? Math.abs(wanted.length - against.length) / 100
+      : distanceOf(wanted, against);
     if (distance < (best?.distance ?? Math.max(2, wanted.length / 2)))
       best = { candidate, distance };
   }

@@ -93,7 +93,7 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
       },
     };
   } catch (error) {
-    if (error instanceof core.StoreError) throw new StoreFailure(error, tried);
+    if (error instanceof core.StoreError) throw new StoreFailure(tried, { cause: error });
     throw error;
   }
 }
@@ -106,7 +106,10 @@ export class StoreFailure extends Error {
   /** The store that was tried, without a password; undefined when none was found. */
   readonly tried: string | undefined;
 
-  constructor(cause: Error & { code: string; fix: string }, tried: string | undefined) {
+  constructor(
+    tried: string | undefined,
+    { cause }: { cause: Error & { code: string; fix: string } },
+  ) {
     super(cause.message, { cause });
     this.code = cause.code;
     this.fix = cause.fix;
@@ -122,8 +125,7 @@ function describe(
   const { kind, foundBy } = found;
   const passedOver = found.kind === "embedded" && found.note !== undefined;
   const rest = { kind, foundBy, description, passedOver };
-  if (readOnly)
-    return { ...rest, access: "read_only", accessReason: "Started with --read-only." };
+  if (readOnly) return { ...rest, access: "read_only", accessReason: "Started with --read-only." };
   if (found.kind === "remote")
     return { ...rest, access: "read_write", accessReason: "The scopes of the API key decide." };
   if (found.local)

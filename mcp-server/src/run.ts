@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { createServer, serveStdio } from "./adapter-v1.ts";
 import { HELP, readArguments } from "./arguments.ts";
 import { connectLazily, openConnection } from "./connection.ts";
@@ -16,6 +17,8 @@ export interface Program {
 }
 
 const USAGE_ERROR = 2;
+/** How long the end may take, in milliseconds: clients kill a server soon after. */
+const PATIENCE_MS = 5000;
 
 /** Answers the options that print, or serves until standard input ends or a signal comes. */
 export async function run(program: Program): Promise<void> {
@@ -44,13 +47,37 @@ async function serve(
       write(chunk, (error) => done(error));
     },
   });
-  const end = endOnce(async () => {
+  const end = once(async () => {
     await server.close();
+    await new Promise<void>((resolve) => output.end(resolve));
     await connection.close();
   });
-  process.stdin.once("end", () => void server.idle().then(() => end(0)));
-  process.stdin.once("close", () => void server.idle().then(() => end(0)));
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end(0));
-  for (const stream of [process.stdout, output]) stream.once("error", () => end(1)); // nobody reads
+  const whenIdle = async (): Promise<void> => {
+    await Promise.race([server.idle(), delay(PATIENCE_MS, undefined, { ref: false })]);
+    await end();
+  };
+  process.stdin.once("end", whenIdle).once("close", whenIdle);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
+  for (const stream of [process.stdout, output]) stream.once("error", end); // nobody reads it
   await serveStdio(server, process.stdin, output);
+}
+
+/** Ends the process after the work, done once; and without it when it takes too long. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let ending: Promise<void> | undefined;
+  return () => {
+    ending ??= Promise.race([work(), delay(PATIENCE_MS)]).finally(() => process.exit());
+    return ending;
+  };
+}
+
+/** For the log: what happened, never an answer to the agent. */
+function lineOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+/** Of the package this file was published in. */
+function readVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
 }

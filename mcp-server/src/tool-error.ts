@@ -1,7 +1,7 @@
 import { TidebaseError, toProblem } from "@tidebase/core";
 import type { z } from "zod";
 import { closest } from "./closest.ts";
-import { type StoreInfo, StoreFailure } from "./connection.ts";
+import { StoreFailure, type StoreInfo } from "./connection.ts";
 
 /** What an agent is told of a failure. Every word is ours. */
 export interface ToolError {
@@ -53,7 +53,10 @@ export function badArguments(input: z.ZodObject, error: z.ZodError): ToolFailure
   return new ToolFailure({
     code: "input_invalid",
     message: said.join(" "),
-    fix: [...guesses.slice(0, ISSUES_MAX), ...(unknown.length > 0 ? [known] : ["Correct them."])].join(" "),
+    fix: [
+      ...guesses.slice(0, ISSUES_MAX),
+      ...(unknown.length > 0 ? [known] : ["Correct them."]),
+    ].join(" "),
     retryable: false,
   });
 }
@@ -80,7 +83,12 @@ export function toToolError(thrown: unknown, store?: StoreInfo): ToolError {
   if (thrown instanceof StoreFailure) {
     const tried = thrown.tried === undefined ? "" : `Tried ${thrown.tried}. `;
     const message = `${tried}${STORE_MESSAGES[thrown.code] ?? thrown.message}`;
-    return { code: thrown.code, message, fix: `${thrown.fix} Then call again: no restart is needed, unless the environment changes.`, retryable: true };
+    return {
+      code: thrown.code,
+      message,
+      fix: `${thrown.fix} Then call again: no restart is needed, unless the environment changes.`,
+      retryable: true,
+    };
   }
   const { code, title, detail, retry, type: _type, status: _status, ...data } = toProblem(thrown);
   return {

@@ -118,7 +118,8 @@ function issues({ issues: list }: Readonly<Record<string, unknown>>): string {
   return ` ${list.map(({ path, message }) => `${path}: ${message}`).join("; ")}`;
 }
 
-function unreachable(url: string, cause: unknown, timeoutMs: number): TidebaseError {
+/** Nothing answered: says how to start a server. */
+export function unreachable(url: string, cause: unknown, timeoutMs: number): TidebaseError {
   const reason = reasonOf(cause);
   const late = /timeout/i.test(reason);
   const message = late

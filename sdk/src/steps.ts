@@ -129,7 +129,6 @@ export class Steps {
       await sleep(pause, this.#held.signal);
       doing.attempt += 1;
       this.#held.signal.throwIfAborted();
-      if (item.inputHash === undefined) continue;
     }
   }
 

@@ -1,3 +1,4 @@
+import type { ReadableStream } from "node:stream/web";
 import { headersOf, retryAfter, type Transport, type TransportOptions } from "./transport.ts";
 
 /** For runtimes with a good fetch of their own, and for callers that bring one. */

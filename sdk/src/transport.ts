@@ -33,6 +33,7 @@ export interface Transport {
     idleMs: number,
     signal: AbortSignal,
   ): Promise<Stream>;
+  /** Closing twice is closing once. */
   close(): Promise<void>;
 }
 
@@ -47,6 +48,7 @@ export function openTransport(options: TransportOptions): Transport {
     : import("./transport-undici.ts").then(({ undiciTransport }) => undiciTransport(options));
   opening.catch(() => {}); // every call reports it
   let opened: Transport | undefined;
+  let closing: Promise<void> | undefined;
   opening.then(
     (transport) => {
       opened = transport;
@@ -56,7 +58,10 @@ export function openTransport(options: TransportOptions): Transport {
   return {
     send: async (...exchange) => (opened ?? (await opening)).send(...exchange),
     open: async (...exchange) => (opened ?? (await opening)).open(...exchange),
-    close: async () => (await opening).close(),
+    close() {
+      closing ??= opening.then((transport) => transport.close());
+      return closing;
+    },
   };
 }
 

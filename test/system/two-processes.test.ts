@@ -97,6 +97,6 @@ test(`a server and an MCP server share one embedded Postgres, and survive each o
   await mcp.client.close();
   expect(await end(server.child, "SIGTERM")).toBe(0);
   await expect
-    .poll(async () => (await clusterStatus({ home })).running, { timeout: 15_000 })
-    .toBe(false);
+    .poll(async () => (await clusterStatus({ home })).state, { timeout: 15_000 })
+    .toBe("stopped");
 });

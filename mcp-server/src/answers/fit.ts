@@ -61,9 +61,9 @@ export const Truncated = z
   .describe("What was left out to fit; narrow the call to see it.");
 
 /** The member `truncated`: of the first field that is shown in part, or nothing. */
-export function truncation(
-  ...fields: readonly { field: string; shown: number; total: number }[]
-): { truncated?: { field: string; shown: number; total: number } } {
+export function truncation(...fields: readonly { field: string; shown: number; total: number }[]): {
+  truncated?: { field: string; shown: number; total: number };
+} {
   const first = fields.find(({ shown, total }) => shown < total);
   return first === undefined ? {} : { truncated: first };
 }

@@ -1,7 +1,9 @@
 import { z } from "zod";
 
-export const Instant = z.string().describe("ISO 8601, UTC.");
-export const Age = z.string().describe("Time since then.");
+/** ISO 8601 in UTC. Without a pattern: what we answer need not be checked by who reads it. */
+export const Instant = z.string();
+/** Of the instant beside it. */
+export const Age = z.string();
 
 const UNITS = [
   ["d", 86_400],

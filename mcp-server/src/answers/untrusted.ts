@@ -31,7 +31,7 @@ export function untrusted<Data extends object>(
  * blank letters and variation selectors.
  */
 const HIDDEN =
-  /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u{e0100}-\u{e01ef}]/u;
+  /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\u2800]|\p{Default_Ignorable_Code_Point}/u;
 
 /**
  * Foreign text as it may be shown: hidden characters escaped as `\u{…}`, at most `max` characters and a

@@ -94,22 +94,19 @@ function showValue(facts: Facts): object {
   const { found, value } = facts.state;
   const json = JSON.stringify(value) ?? "null";
   let members: Member[] | undefined; // made once, and only when the value does not fit
-  return fit(
-    { tokens: TOKENS.detail, text: VALUE_LENGTH, rows: RECENT },
-    (cut) => {
-      const whole = json.length <= cut.text;
-      if (!whole) members ??= membersOf(value);
-      return answerOf(facts, cut, {
-        ours: { found, ...(found ? { bytes: Buffer.byteLength(json) } : {}) },
-        foreign: {
-          ...(found ? { value: quote(json, cut.text) } : {}),
-          ...(whole ? {} : optional("members", shownMembers(members ?? [], cut))),
-        },
-        cutFields: [{ field: "value", shown: Math.min(cut.text, json.length), total: json.length }],
-        hints: whole ? [] : ["The value is cut. Read a member of it with path."],
-      });
-    },
-  );
+  return fit({ tokens: TOKENS.detail, text: VALUE_LENGTH, rows: RECENT }, (cut) => {
+    const whole = json.length <= cut.text;
+    if (!whole) members ??= membersOf(value);
+    return answerOf(facts, cut, {
+      ours: { found, ...(found ? { bytes: Buffer.byteLength(json) } : {}) },
+      foreign: {
+        ...(found ? { value: quote(json, cut.text) } : {}),
+        ...(whole ? {} : optional("members", shownMembers(members ?? [], cut))),
+      },
+      cutFields: [{ field: "value", shown: Math.min(cut.text, json.length), total: json.length }],
+      hints: whole ? [] : ["The value is cut. Read a member of it with path."],
+    });
+  });
 }
 
 const MEMBERS_MAX = 30;
@@ -135,8 +132,7 @@ function showPatch(
       ours: { diffFrom, found: patch.length > 0 },
       foreign: { patch: shown },
       cutFields: [{ field: "patch", shown: shown.length, total: patch.length }],
-      hints:
-        shown.length < patch.length ? ["The patch is cut. Narrow it with path."] : [],
+      hints: shown.length < patch.length ? ["The patch is cut. Narrow it with path."] : [],
     });
   });
 }

@@ -58,7 +58,8 @@ export const listEventsTool = tool({
     return fit({ ...LENGTHS[payload], rows: events.length }, ({ text, rows }) => {
       const shown = events.slice(0, rows);
       const next = shown.length < events.length ? shown.at(-1)?.seq : nextAfterSeq;
-      const foreign = payload === "none" ? [] : shown.flatMap((event) => foreignOfEvent(event, text));
+      const foreign =
+        payload === "none" ? [] : shown.flatMap((event) => foreignOfEvent(event, text));
       return {
         events: shown.map(ofEvent),
         lastSeq,

@@ -96,7 +96,11 @@ function ofRecorded(step: Recorded[number], index: number): object {
 }
 
 /** Everything of the answer that runs or users wrote. */
-function foreignOf(found: Found, { events, recorded, metadata, detailed }: Asked, cut: Cut): object {
+function foreignOf(
+  found: Found,
+  { events, recorded, metadata, detailed }: Asked,
+  cut: Cut,
+): object {
   const { run, verdict } = found;
   const { text, rows } = cut;
   const detail = detailed && cut.detail;

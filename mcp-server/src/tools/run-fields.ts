@@ -1,7 +1,7 @@
 import { FAILURE_CLASSES, STATUSES } from "@tidebase/core";
 import { z } from "zod";
-import { quote } from "../answers/untrusted.ts";
 import { Age, age, Instant } from "../answers/time.ts";
+import { quote } from "../answers/untrusted.ts";
 
 export const RunId = z
   .string()

@@ -1,0 +1,143 @@
+import {
+  type AnyOperation,
+  type getRun,
+  type listRuns,
+  type runVerdict,
+  toJson,
+} from "@tidebase/core";
+import { type Cell, count, facts, type Paint, plain, seconds, shellLine, table } from "./output.ts";
+
+/** What an operation answers, as it leaves core. */
+export type Answer<Op extends AnyOperation> = Awaited<ReturnType<Op["run"]>>;
+
+/** The answer as its reader sees it: payloads that core passes on as text are values here. */
+export type Read<Value> = Value extends { toJSON(): unknown }
+  ? unknown
+  : Value extends readonly (infer Item)[]
+    ? Read<Item>[]
+    : Value extends object
+      ? { [Name in keyof Value]: Read<Value[Name]> }
+      : Value;
+
+/** Reads the payloads of an answer. */
+export function asRead<Value>(answer: Value): Read<Value> {
+  return JSON.parse(toJson(answer)) as Read<Value>;
+}
+
+const STATUS_COLOURS = {
+  pending: "dim",
+  queued: "dim",
+  running: "cyan",
+  waiting: "yellow",
+  interrupted: "yellow",
+  failed: "red",
+  completed: "green",
+  cancelled: "dim",
+} as const;
+
+const ANSWER_COLOURS = {
+  safe: "green",
+  needs_review: "red",
+  waiting_on_human: "yellow",
+  in_progress: "cyan",
+  final: "dim",
+} as const;
+
+/** `runs list`. */
+export function runsText(paint: Paint, { runs }: Answer<typeof listRuns>): string {
+  if (runs.length === 0) return "No runs.\n";
+  const rows = runs.map((run): Cell[] => [
+    run.runId,
+    run.workflow,
+    [STATUS_COLOURS[run.status], run.leaseOver ? `${run.status} (stalled)` : run.status],
+    seconds(run.updatedAt),
+    run.failureClass ?? "",
+    run.errorMessage ?? "",
+  ]);
+  return table(paint, ["RUN", "WORKFLOW", "STATUS", "LAST EVENT", "FAILURE", "ERROR"], rows);
+}
+
+/** `runs get`. */
+export function runText(paint: Paint, answer: Read<Answer<typeof getRun>>): string {
+  const { run, steps, verdict } = answer;
+  const version = run.version === null ? "" : `, code version ${plain(run.version)}`;
+  const why = run.failureClass === null ? "" : ` (${run.failureClass})`;
+  const state = run.leaseOver ? "running (stalled: its lease has lapsed)" : `${run.status}${why}`;
+  const hint = run.resumeHint as { command: string[]; cwd?: string } | null;
+  return (
+    facts(paint, [
+      ["run", `${run.runId}  ${paint("bold", plain(run.workflow))}`],
+      ["status", paint(STATUS_COLOURS[run.status], state)],
+      ["tags", run.tags.length === 0 ? undefined : plain(run.tags.join(", "))],
+      ["steps", stepsLine(steps)],
+      ["attempts", `${count(run.attempts, "failure")} so far, epoch ${run.epoch}${version}`],
+      ["created", seconds(run.createdAt)],
+      ["last event", `${seconds(run.updatedAt)}, number ${run.lastSeq}`],
+      ["error", run.errorMessage === null ? undefined : plain(run.errorMessage)],
+      ["resume hint", hint === null ? undefined : shellLine(hint.command, hint.cwd)],
+      ["input", payload(answer, "input")],
+      ["result", payload(answer, "result")],
+    ]) +
+    "\n" +
+    verdictText(paint, verdict)
+  );
+}
+
+function stepsLine(steps: {
+  completed: number;
+  begun: number;
+  failed: number;
+  manualReview: number;
+}): string {
+  const { completed, begun, failed, manualReview } = steps;
+  const parts = [`${completed} completed`];
+  if (begun > 0) parts.push(`${begun} begun`);
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (manualReview > 0) parts.push(`${manualReview} to review`);
+  return parts.join(", ");
+}
+
+function payload(answer: object, name: string): string | undefined {
+  return name in answer ? plain(JSON.stringify(Reflect.get(answer, name))) : undefined;
+}
+
+/** `runs verdict`. */
+export function verdictText(paint: Paint, verdict: Read<Answer<typeof runVerdict>>): string {
+  const { answer, reason, next, steps, warnings } = verdict;
+  const { command, cwd, step } = next;
+  const about = step === undefined ? "" : ` (${stepName(step)})`;
+  return (
+    facts(paint, [
+      ["verdict", `${paint(ANSWER_COLOURS[answer], answer)}: ${reason}`],
+      ...warnings.map((warning) => ["warning", paint("yellow", warning)] as const),
+      ["next", `${next.text}${about}`],
+      ["command", command === undefined ? undefined : shellLine(command, cwd)],
+    ]) + (steps.length === 0 ? "" : `\n${openStepsText(paint, steps)}`)
+  );
+}
+
+type OpenSteps = Read<Answer<typeof runVerdict>>["steps"];
+
+/** Steps that are not completed, what a rerun would do with them, and why. */
+export function openStepsText(paint: Paint, steps: OpenSteps): string {
+  const rows = steps.map((step): Cell[] => [
+    stepName(step),
+    step.status,
+    String(step.attempt),
+    step.wouldRunAgain ? ["green", "runs again"] : ["red", "stops the rerun"],
+    step.why,
+    messageOf(step.error),
+  ]);
+  return table(paint, ["STEP", "STATUS", "ATTEMPT", "A RERUN", "WHY", "ERROR"], rows);
+}
+
+/** `name`, or `name [key]`. */
+export function stepName({ name, key }: { name: string; key: string }): string {
+  return key === "" ? plain(name) : `${plain(name)} [${plain(key)}]`;
+}
+
+/** The message of a recorded failure; empty when there is none. */
+export function messageOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return "";
+  return String(Reflect.get(error, "message") ?? "");
+}

@@ -1,0 +1,107 @@
+import { expect, test } from "vitest";
+import { runProgram, useFolder } from "./support/program.ts";
+
+const folder = useFolder();
+const NOWHERE = { TIDEBASE_DATABASE_URL: "postgres://somebody:secret@127.0.0.1:1/none" };
+
+test("--help tells the commands, the store's rule and the exit codes", async () => {
+  const { code, stdout, stderr } = await runProgram(folder, ["--help"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  for (const word of ["migrate", "db", "runs", "keys", "TIDEBASE_URL", "Exit codes"])
+    expect(stdout).toContain(word);
+});
+
+test.each([
+  ["migrate"],
+  ["db reset"],
+  ["db export"],
+  ["db import"],
+  ["runs list"],
+  ["runs get"],
+  ["runs verdict"],
+  ["runs recover"],
+  ["runs review"],
+  ["runs steps"],
+  ["runs events"],
+  ["runs state"],
+  ["keys create"],
+])("%s --help shows examples and the global options", async (command) => {
+  const { code, stdout } = await runProgram(folder, [...command.split(" "), "--help"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain("Examples:");
+  expect(stdout).toContain("--json");
+});
+
+test("--version prints the version alone", async () => {
+  const { code, stdout } = await runProgram(folder, ["--version"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test.each<[string, string[]]>([
+  ["no command", []],
+  ["half a command", ["runs"]],
+  ["an unknown command", ["rusn"]],
+  ["an unknown command of a group", ["runs", "lst"]],
+  ["an unknown option", ["runs", "list", "--stauts", "failed"]],
+  ["a missing argument", ["runs", "get"]],
+  ["too many arguments", ["runs", "get", "a", "b"]],
+  ["a status there is not", ["runs", "list", "--status", "broken"]],
+  ["a number that is none", ["runs", "list", "--limit", "many"]],
+  ["a time that is none", ["runs", "list", "--since", "yesterday"]],
+  ["a missing option", ["keys", "create", "ci"]],
+  ["a scope there is not", ["keys", "create", "ci", "--scopes", "root"]],
+  ["a review without a reason", ["runs", "review", "r", "s", "--decision", "retry"]],
+  ["a decision there is not", ["runs", "review", "r", "s", "--decision", "no", "--reason", "r"]],
+  ["two stores", ["runs", "list", "--url", "http://localhost:1", "--database-url", "postgres://h/d"]],
+  ["a reset that nobody confirmed", ["db", "reset"]],
+])("%s is wrong usage: code 2, nothing on standard output", async (_, args) => {
+  const env = { TIDEBASE_HOME: folder };
+  const { code, stdout, stderr } = await runProgram(folder, args, env);
+  expect(stdout).toBe("");
+  expect(stderr).not.toBe("");
+  expect(code).toBe(2);
+});
+
+test("wrong usage is told in one line and one for the fix, with --json as JSON", async () => {
+  const text = await runProgram(folder, ["runs", "list", "--stauts", "failed"]);
+  expect(text.stderr).toBe(
+    "tidebase: unknown option '--stauts' (Did you mean --status?)\n  fix: Run `tidebase runs list --help`.\n",
+  );
+  const json = await runProgram(folder, ["runs", "list", "--stauts", "failed", "--json"]);
+  expect(JSON.parse(json.stderr)).toEqual({
+    error: {
+      code: "usage",
+      message: "unknown option '--stauts' (Did you mean --status?)",
+      fix: "Run `tidebase runs list --help`.",
+    },
+  });
+  expect(json.code).toBe(2);
+});
+
+test("a database that does not answer is told without its password", async () => {
+  const { code, stdout, stderr } = await runProgram(folder, ["runs", "list", "--json"], NOWHERE);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).not.toContain("secret");
+  expect(JSON.parse(stderr).error).toMatchObject({
+    code: "database_unreachable",
+    message: expect.stringContaining("127.0.0.1:1/none"),
+    fix: expect.any(String),
+  });
+});
+
+test("a variable that nobody filled in is named", async () => {
+  const env = { TIDEBASE_URL: "$" + "{SERVER}" };
+  const { code, stderr } = await runProgram(folder, ["runs", "list"], env);
+  expect(code).toBe(1);
+  expect(stderr).toContain("TIDEBASE_URL");
+  expect(stderr).toContain("\n  fix: ");
+});
+
+test("commands of the database refuse a server", async () => {
+  for (const args of [["migrate"], ["db", "reset", "--yes"], ["db", "export"], ["db", "url"]]) {
+    const { code, stdout, stderr } = await runProgram(folder, [...args, "--url", "http://h", "--json"]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(JSON.parse(stderr).error.code).toMatch(/^store_(remote|not_embedded)$/);
+  }
+});

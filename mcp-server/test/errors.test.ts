@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { useDatabase } from "../../core/test/support/database.ts";
+import { useAgent } from "./support.ts";
+
+const db = useDatabase();
+const agent = useAgent(() => ({ TIDEBASE_DATABASE_URL: db.url }));
+const observer = useAgent(() => ({ TIDEBASE_DATABASE_URL: db.url }), { readOnly: true });
+const NOBODY = "run_00000000-0000-7000-8000-000000000000";
+
+test.each([
+  [{ runId: NOBODY }, { code: "run_not_found", runId: NOBODY, retryable: false }],
+  [{ runId: "7" }, { code: "input_invalid", message: expect.stringContaining("runId") }],
+  [{}, { code: "input_invalid", message: expect.stringContaining("runId") }],
+  [{ run_id: NOBODY }, { code: "input_invalid", fix: expect.stringContaining("mean runId?") }],
+  [{ runId: NOBODY, includes: [] }, { fix: expect.stringContaining("mean include?") }],
+  [{ runId: NOBODY, xyzzy: 1 }, { fix: "It takes: runId, include, detail." }],
+  [{ runId: NOBODY, detail: "all" }, { message: expect.stringContaining("concise") }],
+])("get_run of %j is an error with its code and a fix", async (input, expected) => {
+  const error = await agent.refused("tidebase_get_run", input);
+  expect(error).toMatchObject({ ...expected, fix: expect.any(String) });
+});
+
+test.each([
+  ["tidebase_run", "tidebase_get_run"],
+  ["list_runs", "tidebase_list_runs"],
+  ["tidebase_list_event", "tidebase_list_events"],
+])("there is no tool %s, but %s is named", async (name, meant) => {
+  expect(await agent.refused(name)).toMatchObject({
+    code: "tool_not_found",
+    fix: `Did you mean ${meant}?`,
+  });
+});
+
+test("a version that is not there says how to find those that are", async () => {
+  const { runId } = await db.begun();
+  expect(await agent.refused("tidebase_get_state", { runId, version: 3 })).toMatchObject({
+    code: "version_not_found",
+    fix: expect.stringContaining("tidebase_get_state"),
+  });
+});
+
+test("a read-only server refuses to write even a tool it does not list", async () => {
+  expect((await observer.call("tidebase_overview")).access).toBe("read_only");
+  const error = await observer.refused("tidebase_recover_run", { runId: NOBODY });
+  expect(error).toMatchObject({ code: "tool_not_found" });
+});

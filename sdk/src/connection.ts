@@ -1,0 +1,27 @@
+import { type Call, callsOver, exchangeOver } from "./calls.ts";
+import type { Config } from "./config.ts";
+import { Heart } from "./heart.ts";
+import { type Lanes, lanesOver } from "./lanes.ts";
+import { openTransport, type Transport } from "./transport.ts";
+
+/** Everything the runs of one client share. */
+export interface Connection {
+  readonly config: Config;
+  readonly call: Call;
+  readonly lanes: Lanes;
+  readonly heart: Heart;
+  readonly transport: Transport;
+}
+
+/** A beat that takes longer is as good as lost: another is due. */
+const LONGEST_BEAT_MS = 10_000;
+const DEFAULT_LEASE_MS = 60_000;
+
+/** Connects with the first call. */
+export function openConnection(config: Config): Connection {
+  const transport = openTransport(config);
+  const exchange = exchangeOver(transport, config.url, config.requestTimeoutMs);
+  const beatTimeoutMs = Math.min(LONGEST_BEAT_MS, (config.leaseMs ?? DEFAULT_LEASE_MS) / 3);
+  const lanes = lanesOver(exchange, config.giveUpAfterMs, beatTimeoutMs);
+  return { config, call: callsOver(exchange), lanes, heart: new Heart(lanes), transport };
+}

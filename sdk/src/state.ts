@@ -1,0 +1,180 @@
+import type { Connection } from "./connection.ts";
+import { currentStep } from "./current-step.ts";
+import { encode } from "./encoding.ts";
+import { isTidebaseError, TidebaseError } from "./errors.ts";
+import { inputHash } from "./input-hash.ts";
+import type { HeldLease } from "./lease.ts";
+import type { Operations } from "./operations.gen.ts";
+
+export interface StateRemark {
+  /** Names the version, for people and for time travel. */
+  readonly label?: string;
+  readonly reason?: string;
+  readonly importance?: "transient" | "normal" | "checkpoint" | "milestone";
+  /** Something outside that the version is a snapshot of. */
+  readonly target?: { readonly type: string; readonly id: string };
+  /** Names this write, where content and order in the attempt do not tell it apart from others. */
+  readonly key?: string;
+}
+
+export interface StateWriteOptions extends StateRemark {
+  /** Refused with `version_conflict` unless the stream is at this version; 0 = never written. */
+  readonly expectVersion?: number;
+  readonly createdBy?: string;
+}
+
+export interface StateWritten {
+  readonly version: number;
+  /** True when an earlier attempt, or a lost answer, had written it before: nothing changed. */
+  readonly recorded: boolean;
+}
+
+export type StateRead = Operations["state.read"]["output"];
+export type StateVersions = Operations["state.versions"]["output"];
+
+/** Writes made by one attempt outside of steps, counted by their content. */
+export type WriteCounts = Map<string, number>;
+
+/**
+ * A stream of versions of one JSON document. Every write carries a key, so that a resumed run,
+ * which makes its writes again, changes nothing and never moves its state backwards: outside of
+ * steps the key is made from the content and from how often this attempt has written the same,
+ * inside a step from the step's attempt. Clocks and random ids belong inside steps.
+ */
+export class RunState {
+  readonly #connection: Connection;
+  readonly #held: HeldLease;
+  readonly #counts: WriteCounts;
+  readonly #stream: string;
+
+  constructor(connection: Connection, held: HeldLease, counts: WriteCounts, stream = "state") {
+    this.#connection = connection;
+    this.#held = held;
+    this.#counts = counts;
+    this.#stream = stream;
+  }
+
+  /** Another stream of the run, with versions of its own. */
+  stream(name: string): RunState {
+    return new RunState(this.#connection, this.#held, this.#counts, name);
+  }
+
+  /** Replaces the document. It must be plain JSON: `state_not_json` otherwise. */
+  set(value: unknown, options: StateWriteOptions = {}): Promise<StateWritten> {
+    return this.#write("set", value, options);
+  }
+
+  /** Merges into the document (RFC 7386): null removes a member, arrays are replaced. */
+  patch(patch: unknown, options: StateWriteOptions = {}): Promise<StateWritten> {
+    return this.#write("patch", patch, options);
+  }
+
+  /** Labels the current version, or `version`, without changing it. */
+  save(
+    label: string,
+    options: Omit<StateRemark, "label"> & { readonly version?: number } = {},
+  ): Promise<StateWritten> {
+    const { key, ...remark } = options;
+    const writeKey = key ?? this.#writeKey("label", [label, options.version]);
+    return this.#recorded("state.label", { ...this.#own(), ...remark, label, writeKey });
+  }
+
+  /** The document now; undefined while nothing was ever written. */
+  async get(): Promise<unknown> {
+    const { found, value } = await this.read();
+    return found ? value : undefined;
+  }
+
+  /** The document of a version. Throws `version_not_found`. */
+  async at(version: number): Promise<unknown> {
+    return (await this.read({ version })).value;
+  }
+
+  /** The document, or the part of it at a JSON Pointer, with its version. */
+  read(which: { readonly version?: number; readonly path?: string } = {}): Promise<StateRead> {
+    return this.#connection.call("state.read", { ...this.#which(), ...which });
+  }
+
+  /** The versions without their documents, newest first; `before` asks for the next page. */
+  versions(
+    page: { readonly labeled?: boolean; readonly before?: number; readonly limit?: number } = {},
+  ): Promise<StateVersions> {
+    const { labeled, ...rest } = page;
+    const only = labeled === undefined ? {} : { labeled: String(labeled) };
+    return this.#connection.call("state.versions", { ...this.#which(), ...rest, ...only });
+  }
+
+  /** The JSON Patch (RFC 6902) that turns one version into another. */
+  async diff(from: number, to: number): Promise<readonly Record<string, unknown>[]> {
+    return (await this.#connection.call("state.diff", { ...this.#which(), from, to })).patch;
+  }
+
+  /** Appends a version that equals an older one; nothing is taken back. */
+  async restore(version: number, options: StateWriteOptions = {}): Promise<StateWritten> {
+    const value = await this.at(version);
+    return this.set(value, { reason: `restored from version ${version}`, ...options });
+  }
+
+  #write(kind: "set" | "patch", value: unknown, options: StateWriteOptions): Promise<StateWritten> {
+    const { key, ...rest } = options;
+    const plain = plainJson(value, kind);
+    const writeKey = key ?? this.#writeKey(kind, [plain, options.label]);
+    return this.#recorded("state.write", { ...this.#own(), ...rest, kind, value: plain, writeKey });
+  }
+
+  #writeKey(kind: string, content: unknown): string {
+    const step = currentStep.getStore();
+    if (step !== undefined && step.lease === this.#held.lease) {
+      step.writes += 1;
+      const { name, key, lease, attempt } = step;
+      return `step:${inputHash([name, key, lease.epoch, attempt])}:${step.writes}`;
+    }
+    const hash = inputHash([kind, this.#stream, content]);
+    const count = (this.#counts.get(hash) ?? 0) + 1;
+    this.#counts.set(hash, count);
+    return `run:${hash}:${count}`;
+  }
+
+  async #recorded<Name extends "state.write" | "state.label">(
+    name: Name,
+    input: Operations[Name]["input"],
+  ): Promise<StateWritten> {
+    const { signal } = this.#held;
+    signal.throwIfAborted();
+    try {
+      const patienceMs = this.#connection.config.giveUpAfterMs;
+      return await this.#connection.call(name, input, { patienceMs, signal });
+    } catch (error) {
+      if (isTidebaseError(error, "lease_lost", "run_cancelled", "run_not_found"))
+        this.#held.lose(error);
+      throw error;
+    }
+  }
+
+  #own() {
+    return { ...this.#held.lease, stream: this.#stream };
+  }
+
+  #which() {
+    return { runId: this.#held.lease.runId, stream: this.#stream };
+  }
+}
+
+/** What people query in SQL and merge with patches has to be what it looks like. */
+function plainJson(value: unknown, kind: string): unknown {
+  let meta: string | null = "";
+  let cause: unknown;
+  try {
+    ({ meta } = encode(value));
+  } catch (error) {
+    cause = error;
+  }
+  if (meta === null) return value;
+  const why = cause instanceof Error ? ` ${cause.message}` : "";
+  throw new TidebaseError(
+    "state_not_json",
+    `state.${kind} takes plain JSON: strings, finite numbers, booleans, null, arrays and objects of them. Turn dates into ISO strings and leave undefined members out.${why}`,
+    {},
+    { cause },
+  );
+}
