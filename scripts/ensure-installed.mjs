@@ -48,7 +48,8 @@ function readLock(path) {
 
 /** With the npm that started us, where there is one; whatever its settings leave out is needed here. */
 function install() {
-  const options = ["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  const options = ["ci", "--include=dev", "--include=optional", ...quiet];
   const npm = process.env.npm_execpath;
   const known = npm !== undefined && basename(npm) === "npm-cli.js";
   const { status, error } = known

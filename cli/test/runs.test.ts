@@ -1,12 +1,18 @@
+import { randomUUID } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
-import { type Ended, runProgram, useFolder, startProgram } from "./support/program.ts";
+import { type Ended, runInside, runProgram, startProgram, useFolder } from "./support/program.ts";
 
 const db = useDatabase();
 const folder = useFolder();
 const EVIL = "\u001b[2Jboom\u0007 \u202egnp.exe\u009b31m";
 
 function tidebase(...args: string[]): Promise<Ended> {
+  return runInside(folder, args, { TIDEBASE_DATABASE_URL: db.url });
+}
+
+/** In a process of its own. */
+function tidebaseAlone(...args: string[]): Promise<Ended> {
   return runProgram(folder, args, { TIDEBASE_DATABASE_URL: db.url });
 }
 
@@ -19,7 +25,7 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
 /** A run whose worker said how to start it again, and then failed. */
 async function failed(message = "card declined"): Promise<string> {
   const { runId } = await db.call("runs.create", { workflow: "invoice", tags: ["eu"] });
-  const grantId = `grant_${crypto.randomUUID()}`;
+  const grantId = `grant_${randomUUID()}`;
   const resumeHint = { command: ["node", "it's.ts"], cwd: "/srv/my app" };
   const { epoch } = await db.call("runs.begin", { runId, grantId, resumeHint });
   const lease = { runId, epoch, grantId };
@@ -39,7 +45,7 @@ async function unknownOutcome(): Promise<string> {
 
 test("list prints a line for each run, newest first, and --json the operation's answer", async () => {
   const [older, newer] = [await failed(), await failed()];
-  const { code, stdout, stderr } = await tidebase("runs", "list", "--workflow", "invoice");
+  const { code, stdout, stderr } = await tidebaseAlone("runs", "list", "--workflow", "invoice");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const lines = stdout.split("\n");
   expect(lines[0]).toMatch(/^RUN +WORKFLOW +STATUS +LAST EVENT +FAILURE +ERROR$/);
@@ -57,7 +63,9 @@ test("list filters, and goes on with its cursor", async () => {
     const { runs } = await json("runs", "list", ...flags);
     return (runs as { runId: string }[]).map((run) => run.runId);
   };
-  expect(await find("--search", "MAILBOX", "--tag", "eu", "--status", "failed", "--since", "1h")).toEqual([runId]);
+  expect(
+    await find("--search", "MAILBOX", "--tag", "eu", "--status", "failed", "--since", "1h"),
+  ).toEqual([runId]);
   expect(await find("--search", "mailbox", "--status", "pending,completed")).toEqual([]);
   const first = await json("runs", "list", "--limit", "1");
   const more = await tidebase("runs", "list", "--limit", "1");
@@ -71,7 +79,14 @@ test("get tells the state, the error, the resume hint and the next action", asyn
   const runId = await failed();
   const { code, stdout } = await tidebase("runs", "get", runId);
   expect(code).toBe(0);
-  for (const words of [runId, "invoice", "failed (workflow_error)", "card declined", "verdict", "safe"])
+  for (const words of [
+    runId,
+    "invoice",
+    "failed (workflow_error)",
+    "card declined",
+    "verdict",
+    "safe",
+  ])
     expect(stdout).toContain(words);
   expect(stdout).toContain(`cd '/srv/my app' && node 'it'\\''s.ts'`);
   expect(await json("runs", "get", runId, "--include", "input,result")).toEqual(
@@ -90,7 +105,7 @@ test("the verdict ends with a code that tells safe from all else", async () => {
     [await unknownOutcome(), "needs_review", 6],
   ];
   for (const [runId, answer, code] of expected) {
-    const ended = await tidebase("runs", "verdict", runId, "--json");
+    const ended = await tidebaseAlone("runs", "verdict", runId, "--json");
     expect([JSON.parse(ended.stdout).answer, ended.code]).toEqual([answer, code]);
   }
 });
@@ -104,7 +119,16 @@ test("recover is a dry run that names asOf, and acts only on what it showed", as
   const late = await tidebase("runs", "recover", runId, "--apply", "--as-of", "1", "--json");
   expect(late).toMatchObject({ code: 1, stdout: "" });
   expect(JSON.parse(late.stderr).error).toMatchObject({ code: "run_changed", data: { runId } });
-  const done = await json("runs", "recover", runId, "--apply", "--as-of", String(dry["seq"]), "--reason", "fixed");
+  const done = await json(
+    "runs",
+    "recover",
+    runId,
+    "--apply",
+    "--as-of",
+    String(dry["seq"]),
+    "--reason",
+    "fixed",
+  );
   expect(done).toMatchObject({ dryRun: false, status: "pending" });
 });
 
@@ -165,8 +189,8 @@ test("what a run wrote cannot move the cursor or hide", async () => {
 });
 
 test("a run that is not there, and an id that is none, fail with their own codes", async () => {
-  const unknown = `run_${crypto.randomUUID()}`;
-  const missing = await tidebase("runs", "get", unknown);
+  const unknown = `run_${randomUUID()}`;
+  const missing = await tidebaseAlone("runs", "get", unknown);
   expect(missing).toEqual({
     code: 1,
     stdout: "",
@@ -179,9 +203,13 @@ test("a run that is not there, and an id that is none, fail with their own codes
 
 test("a reader that goes away ends the program without a word", async () => {
   const lease = await db.begun();
-  const value = Object.fromEntries([...Array(20_000).keys()].map((n) => [`key ${n}`, "x".repeat(30)]));
+  const value = Object.fromEntries(
+    [...Array(20_000).keys()].map((n) => [`key ${n}`, "x".repeat(30)]),
+  );
   await db.call("state.write", { ...lease, kind: "set", value });
-  const child = startProgram(folder, ["runs", "state", lease.runId], { TIDEBASE_DATABASE_URL: db.url });
+  const child = startProgram(folder, ["runs", "state", lease.runId], {
+    TIDEBASE_DATABASE_URL: db.url,
+  });
   onTestFinished(() => {
     child.kill();
   });
@@ -192,22 +220,4 @@ test("a reader that goes away ends the program without a word", async () => {
   child.stdout?.once("data", () => child.stdout?.destroy());
   const code = await new Promise((resolve) => child.once("close", resolve));
   expect({ code, said }).toEqual({ code: 1, said: "" });
-});
-
-test("keys are made once, listed without themselves, and revoked", async () => {
-  const made = await tidebase("keys", "create", "ci", "--scopes", "read,enqueue", "--expires", "90d");
-  expect(made.stdout).toMatch(/^tb_[\w-]{43}\n$/);
-  const keyId = /key_[0-9a-f-]{36}/.exec(made.stderr)?.[0] ?? "";
-  const actor = await db.core.authenticate(made.stdout.trim());
-  expect(actor).toMatchObject({ name: "ci", scopes: ["read", "enqueue"] });
-  const listed = await tidebase("keys", "list");
-  expect(listed.stdout).toContain(keyId);
-  expect(listed.stdout).not.toContain(made.stdout.trim());
-  const { keys } = await json("keys", "list");
-  const [key] = keys as { createdAt: string; expiresAt: string }[];
-  expect(Date.parse(key?.expiresAt ?? "") - Date.parse(key?.createdAt ?? "")).toBe(90 * 86_400_000);
-  expect(await json("keys", "revoke", keyId)).toMatchObject({ keyId });
-  expect((await tidebase("keys", "list")).stdout).toContain("revoked");
-  const { entries } = await db.call("audit.list", {});
-  expect(entries).toMatchObject([{ operation: "keys.revoke", via: "cli" }, { operation: "keys.create" }]);
 });

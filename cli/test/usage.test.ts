@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runProgram, useFolder } from "./support/program.ts";
+import { runInside, runProgram, useFolder } from "./support/program.ts";
 
 const folder = useFolder();
 const NOWHERE = { TIDEBASE_DATABASE_URL: "postgres://somebody:secret@127.0.0.1:1/none" };
@@ -26,7 +26,7 @@ test.each([
   ["runs state"],
   ["keys create"],
 ])("%s --help shows examples and the global options", async (command) => {
-  const { code, stdout } = await runProgram(folder, [...command.split(" "), "--help"]);
+  const { code, stdout } = await runInside(folder, [...command.split(" "), "--help"]);
   expect(code).toBe(0);
   expect(stdout).toContain("Examples:");
   expect(stdout).toContain("--json");
@@ -53,18 +53,21 @@ test.each<[string, string[]]>([
   ["a scope there is not", ["keys", "create", "ci", "--scopes", "root"]],
   ["a review without a reason", ["runs", "review", "r", "s", "--decision", "retry"]],
   ["a decision there is not", ["runs", "review", "r", "s", "--decision", "no", "--reason", "r"]],
-  ["two stores", ["runs", "list", "--url", "http://localhost:1", "--database-url", "postgres://h/d"]],
+  [
+    "two stores",
+    ["runs", "list", "--url", "http://localhost:1", "--database-url", "postgres://h/d"],
+  ],
   ["a reset that nobody confirmed", ["db", "reset"]],
 ])("%s is wrong usage: code 2, nothing on standard output", async (_, args) => {
   const env = { TIDEBASE_HOME: folder };
-  const { code, stdout, stderr } = await runProgram(folder, args, env);
+  const { code, stdout, stderr } = await runInside(folder, args, env);
   expect(stdout).toBe("");
   expect(stderr).not.toBe("");
   expect(code).toBe(2);
 });
 
 test("wrong usage is told in one line and one for the fix, with --json as JSON", async () => {
-  const text = await runProgram(folder, ["runs", "list", "--stauts", "failed"]);
+  const text = await runInside(folder, ["runs", "list", "--stauts", "failed"]);
   expect(text.stderr).toBe(
     "tidebase: unknown option '--stauts' (Did you mean --status?)\n  fix: Run `tidebase runs list --help`.\n",
   );
@@ -80,7 +83,7 @@ test("wrong usage is told in one line and one for the fix, with --json as JSON",
 });
 
 test("a database that does not answer is told without its password", async () => {
-  const { code, stdout, stderr } = await runProgram(folder, ["runs", "list", "--json"], NOWHERE);
+  const { code, stdout, stderr } = await runInside(folder, ["runs", "list", "--json"], NOWHERE);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(stderr).not.toContain("secret");
   expect(JSON.parse(stderr).error).toMatchObject({
@@ -92,7 +95,7 @@ test("a database that does not answer is told without its password", async () =>
 
 test("a variable that nobody filled in is named", async () => {
   const env = { TIDEBASE_URL: "$" + "{SERVER}" };
-  const { code, stderr } = await runProgram(folder, ["runs", "list"], env);
+  const { code, stderr } = await runInside(folder, ["runs", "list"], env);
   expect(code).toBe(1);
   expect(stderr).toContain("TIDEBASE_URL");
   expect(stderr).toContain("\n  fix: ");
@@ -100,7 +103,12 @@ test("a variable that nobody filled in is named", async () => {
 
 test("commands of the database refuse a server", async () => {
   for (const args of [["migrate"], ["db", "reset", "--yes"], ["db", "export"], ["db", "url"]]) {
-    const { code, stdout, stderr } = await runProgram(folder, [...args, "--url", "http://h", "--json"]);
+    const { code, stdout, stderr } = await runInside(folder, [
+      ...args,
+      "--url",
+      "http://h",
+      "--json",
+    ]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(JSON.parse(stderr).error.code).toMatch(/^store_(remote|not_embedded)$/);
   }

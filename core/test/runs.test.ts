@@ -76,16 +76,17 @@ test("an input larger than the store takes is refused with its size and the limi
 test("input, metadata and tags come back as they were given", async () => {
   const given = {
     input: { z: 1, a: "\u0000 \ud800" },
-    metadata: { team: "x" },
+    metadata: JSON.parse('{"__proto__":{"a":1},"team":"x"}'),
     tags: ["b", "a", "b"],
   };
   const { runId } = await db.call("runs.create", { workflow: "w", ...given });
   const found = await db.call("runs.get", { runId, include: ["input"] });
   expect(found).toMatchObject({
     input: given.input,
-    run: { metadata: { team: "x" }, tags: ["a", "b"] },
+    run: { metadata: given.metadata, tags: ["a", "b"] },
   });
   expect(JSON.stringify(found["input"])).toBe(JSON.stringify(given.input));
+  expect(JSON.stringify(found["run"])).toContain('"metadata":{"__proto__":{"a":1},"team":"x"}');
 });
 
 test("the list pages through its filters, newest first, each run once", async () => {

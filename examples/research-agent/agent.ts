@@ -57,17 +57,16 @@ if (llm === undefined) throw new Error(`--llm is one of ${MODELS.join(", ")}.`);
 const complete = openModel(llm, process.env, values.model);
 const out = resolve(values.out ?? "tidebase-demo");
 const paceMs = Number(values.pace ?? 0);
-const observer = observe(out);
 
 const tide = new Tidebase();
 const workflow = tide.workflow("research", (run: Run<Research>) =>
-  research(run, { complete, observer, paceMs }),
+  research(run, { complete, observer: observe(join(out, run.runId)), paceMs }),
 );
 const published = await workflow.run({
   ...(values.run === undefined ? {} : { runId: values.run }),
   input: { question: values.question ?? QUESTION, root: ROOT, out },
   tags: ["demo"],
 });
-console.log(`${published.claims} claims from ${published.sources} files: ${published.report}`);
+console.log(`Published ${published.claims} claims that cite ${published.sources} files.`);
 await tide.close();
 if (process.connected) process.disconnect();

@@ -20,7 +20,8 @@ Kills a working agent with SIGKILL and lets it resume, while a coding assistant 
                       anthropic (needs ANTHROPIC_API_KEY) or openai (needs OPENAI_API_KEY)
   --model <name>      the hosted model to ask
   --pace <ms>         how long a step takes at least, so that you can follow (default 300)
-  --out <folder>      where the report and the traces go (default ./tidebase-demo)
+  --out <folder>      where the report and the traces go, below it in a folder
+                      of the run's own (default ./tidebase-demo)
   --keep              keep the store, and say how to look into it
   --verbose           print all that the assistant is told, not only the gist
   --help              this text`;

@@ -24,8 +24,14 @@ function bullet(item: unknown, indent: string): string[] {
 function flat(value: object): string | undefined {
   const members = Object.entries(value).filter(([, member]) => !isEmpty(member));
   if (members.some(([, member]) => isObject(member))) return undefined;
-  if (Array.isArray(value)) return value.map(scalar).join(" ");
+  if (Array.isArray(value)) return value.map(word).join(" ");
   return members.map(([name, member]) => `${name} ${scalar(member)}`).join(", ");
+}
+
+/** In quotes when it could be taken for several. */
+function word(value: unknown): string {
+  const text = scalar(value);
+  return text.includes(" ") ? JSON.stringify(text) : text;
 }
 
 function isObject(value: unknown): value is object {

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { newRunId } from "@tidebase/sdk";
 import type { Progress } from "./agent.ts";
@@ -29,10 +28,9 @@ export const DEFAULT_OUT = "tidebase-demo";
 /** Plays the demo with its store in `home`. Returns the exit code: 1 when a promise was broken. */
 export async function tellStory(options: Options, home: string): Promise<number> {
   const began = Date.now();
-  const out = resolve(options.out);
-  await emptyFolder(out);
   const env = cleanEnvironment(home);
   const runId = newRunId();
+  const out = resolve(options.out, runId);
   const plan = planKill(options.seed);
 
   heading(1, "A Tidebase server starts, on a real Postgres that came with npm");
@@ -147,12 +145,6 @@ async function startServer(env: Record<string, string>): Promise<string> {
       reject(new Error(`The server did not start.\n${server.errors()}`)),
     );
   });
-}
-
-async function emptyFolder(out: string): Promise<void> {
-  for (const name of ["trace", "outbox", "report.md"])
-    await rm(join(out, name), { recursive: true, force: true });
-  await mkdir(out, { recursive: true });
 }
 
 function secondsSince(instant: number): string {

@@ -36,7 +36,12 @@ export function openTrace(folder: string, pid: number): Trace {
 }
 
 function leave(folder: string, kind: Kind, name: string): void {
-  writeFileSync(join(folder, kind, name), "");
+  writeFileSync(join(folder, kind, fileName(name)), "");
+}
+
+/** Windows has no colons in names. */
+function fileName(name: string): string {
+  return name.replace(/[^\w.-]+/g, "-");
 }
 
 /** How often the process began the step and got its result back. */
@@ -53,7 +58,8 @@ export function countEffects(folder: string, step: string): number {
 }
 
 function count(folder: string, kind: Kind, prefix: string): number {
-  return readdirSync(join(folder, kind)).filter((name) => name.startsWith(prefix)).length;
+  const start = fileName(prefix);
+  return readdirSync(join(folder, kind)).filter((name) => name.startsWith(start)).length;
 }
 
 function digest(key: string): string {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Run } from "@tidebase/sdk";
 import { listSources, type Passage, readPassages } from "./corpus.ts";
@@ -21,7 +21,7 @@ export interface Research {
   readonly question: string;
   /** The repository that is read. */
   readonly root: string;
-  /** Where the report goes. */
+  /** The report goes into a folder here that has the run's id for a name. */
   readonly out: string;
 }
 
@@ -80,7 +80,8 @@ const KEPT_PASSAGES = 400;
 
 /** Reads the repository, finds what answers the question, and publishes a report that cites it. */
 export async function research(run: Run<Research>, tools: Tools): Promise<Published> {
-  const { question, root, out } = run.input;
+  const { question, root } = run.input;
+  const out = join(run.input.out, run.runId);
   const step = stepper(run, tools);
 
   const files = await step("survey repository", () => listSources(root));
@@ -120,7 +121,7 @@ export async function research(run: Run<Research>, tools: Tools): Promise<Publis
     idempotencyKey: `${run.runId}:report`,
   });
   const published = { report, claims: evidence.length, sources };
-  await step("announce report", () => announce(out, run.runId, published), {
+  await step("announce report", () => announce(join(out, "outbox"), published), {
     sideEffects: ["posts to the outbox"],
     idempotencyKey: `${run.runId}:announcement`,
   });
@@ -207,6 +208,7 @@ async function check(root: string, body: string, evidence: readonly Evidence[]):
 /** Whole or not at all, however often: it may be repeated. */
 async function publish(report: string, text: string): Promise<{ bytes: number; sha256: string }> {
   const draft = `${report}.${process.pid}.tmp`;
+  await mkdir(dirname(report), { recursive: true });
   await writeFile(draft, text);
   await rename(draft, report);
   const sha256 = createHash("sha256").update(text).digest("hex");
@@ -214,10 +216,9 @@ async function publish(report: string, text: string): Promise<{ bytes: number; s
 }
 
 /** An outbox that knows its messages by key, as a mail or payment provider would. */
-async function announce(out: string, runId: string, published: Published): Promise<string> {
-  const folder = join(out, "outbox");
-  await mkdir(folder, { recursive: true });
-  const message = join(folder, `${runId}.json`);
+async function announce(outbox: string, published: Published): Promise<string> {
+  await mkdir(outbox, { recursive: true });
+  const message = join(outbox, "announcement.json");
   await writeFile(message, `${JSON.stringify(published, null, 2)}\n`);
   return message;
 }

@@ -7,6 +7,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly logLevel: LogLevel;
+  /** Length of a lease when the worker names none; the store's default when undefined. */
+  readonly leaseMs: number | undefined;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
 }
@@ -36,6 +38,7 @@ export function readConfig(args: readonly string[], env: Environment): Config | 
     host: flags.host ?? variable(env, "TIDEBASE_HOST") ?? "127.0.0.1",
     port: flags.port ?? portOf(env, "TIDEBASE_PORT") ?? portOf(env, "PORT") ?? 7373,
     logLevel: flags.logLevel ?? logLevelOf(env) ?? "warn",
+    leaseMs: leaseMsOf(env),
     allowedHosts: list(env, "TIDEBASE_ALLOWED_HOSTS"),
     allowedOrigins: list(env, "TIDEBASE_ALLOWED_ORIGINS"),
   };
@@ -65,6 +68,7 @@ const HELP = `
 The store is the database of TIDEBASE_DATABASE_URL, or of DATABASE_URL when it already holds a
 Tidebase, or else an embedded Postgres that this program starts by itself (TIDEBASE_HOME).
 
+TIDEBASE_LEASE_MS         length of a lease in milliseconds (60000)
 TIDEBASE_ALLOWED_HOSTS    host names to answer to besides localhost, separated by commas
 TIDEBASE_ALLOWED_ORIGINS  origins whose pages may call the server, separated by commas
 `;
@@ -83,6 +87,14 @@ function portOf(env: Environment, name: string): number | undefined {
   } catch (cause) {
     throw new ConfigError(`${name} is "${text}": a port is a number from 0 to 65535.`, { cause });
   }
+}
+
+function leaseMsOf(env: Environment): number | undefined {
+  const text = variable(env, "TIDEBASE_LEASE_MS");
+  if (text === undefined) return undefined;
+  const leaseMs = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (leaseMs >= 100 && leaseMs <= 3_600_000) return leaseMs;
+  throw new ConfigError(`TIDEBASE_LEASE_MS is "${text}": a lease lasts from 100 to 3600000 ms.`);
 }
 
 function logLevelOf(env: Environment): LogLevel | undefined {

@@ -133,6 +133,7 @@ test.each([
   ["a flag nobody knows", ["--prot", "1"], {}, 2, "unknown option"],
   ["a log level nobody knows", ["--log-level", "loud"], {}, 2, "Allowed choices"],
   ["an empty variable", [], { TIDEBASE_HOST: "" }, 1, "TIDEBASE_HOST is set and empty"],
+  ["a lease that is none", [], { TIDEBASE_LEASE_MS: "1e9" }, 1, "from 100 to 3600000"],
   ["a variable that is no port", [], { PORT: "a" }, 1, "PORT is"],
   [
     "an address that is open to others",

@@ -104,6 +104,8 @@ export function toToolError(thrown: unknown, store?: StoreInfo): ToolError {
 function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefined {
   if (!(thrown instanceof TidebaseError)) return undefined;
   switch (thrown.code) {
+    case "input_invalid":
+      return `Correct these arguments: ${pathsOf(thrown.data["issues"])}.`;
     case "run_not_found":
       return "Check the id; tidebase_list_runs finds the run you mean.";
     case "run_changed":
@@ -123,6 +125,11 @@ function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefin
     default:
       return undefined;
   }
+}
+
+function pathsOf(issues: unknown): string {
+  if (!Array.isArray(issues)) return "see the tool's schema";
+  return issues.map(({ path }: { path: string }) => path.slice(0, 40)).join(", ");
 }
 
 const ID = /^[a-z]+_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

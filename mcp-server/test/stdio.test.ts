@@ -1,7 +1,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, expect, test } from "vitest";
+import { clusterStatus, stopCluster } from "../../core/src/embedded/cluster.ts";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { program, startAgent } from "./support.ts";
 
@@ -18,9 +22,10 @@ interface Message {
 }
 
 /** The program with its raw lines. */
-function start(env: Record<string, string>, options: string[] = []) {
+function start(env: Record<string, string>, options: string[] = [], cwd?: string) {
   const child = spawn(process.execPath, program(...options), {
     env: { PATH: process.env["PATH"] ?? "", ...env },
+    cwd,
   });
   started.push(child);
   const lines: string[] = [];
@@ -32,8 +37,9 @@ function start(env: Record<string, string>, options: string[] = []) {
   });
   const send = (text: string): boolean => child.stdin.write(`${text}\n`);
   const ask = (id: number, method: string, params: object = {}): Promise<Message> =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       waiting.set(id, resolve);
+      child.once("exit", () => reject(new Error(`It ended before it answered ${method}.`)));
       send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     });
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
@@ -104,19 +110,41 @@ test("calls sent before the input ends are answered", async () => {
 });
 
 test.each(["SIGTERM", "SIGINT"] as const)("%s ends it, and its connections", async (signal) => {
+  const before = await backends();
   const { ask, child, exited } = start({ TIDEBASE_DATABASE_URL: db.url });
   await ask(1, "initialize", HELLO);
   await ask(2, "tools/call", { name: "tidebase_overview" });
+  const opened = (await backends()).filter((pid) => !before.includes(pid));
+  expect(opened).not.toEqual([]);
   child.kill(signal);
   expect(await exited).toBe(0);
-  const count =
-    "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name like 'tidebase%' and pid <> all($1)";
-  const ours = await db.pool.query(
-    "select pid from pg_stat_activity where datname = current_database() and application_name like 'tidebase%'",
-  );
-  const { rows } = await db.pool.query(count, [ours.rows.map(({ pid }) => pid)]);
-  expect(rows[0]?.n).toBe(0);
+  await expect
+    .poll(async () => (await backends()).filter((pid) => opened.includes(pid)))
+    .toEqual([]);
 });
+
+/** The processes that serve this database's clients. */
+async function backends(): Promise<number[]> {
+  const text = "select pid from pg_stat_activity where datname = current_database()";
+  return (await db.pool.query<{ pid: number }>(text)).rows.map(({ pid }) => pid);
+}
+
+test("with nothing configured it starts the embedded Postgres, and stops it when it leaves", async () => {
+  const home = await mkdtemp(join(tmpdir(), "tidebase-mcp-"));
+  try {
+    const { ask, child, exited } = start({ TIDEBASE_HOME: home }, [], "/");
+    await ask(1, "initialize", HELLO);
+    const { result } = await ask(2, "tools/call", { name: "tidebase_overview" });
+    const store = { foundBy: "embedded", description: expect.stringContaining("embedded") };
+    expect(result).toMatchObject({ structuredContent: { access: "read_write", store } });
+    child.stdin.end();
+    expect(await exited).toBe(0);
+    expect((await clusterStatus({ home })).state).toBe("stopped");
+  } finally {
+    await stopCluster({ home });
+    await rm(home, { recursive: true, force: true });
+  }
+}, 60_000);
 
 test("a real client works over stdio, with a store that comes back", async () => {
   const agent = await startAgent({ TIDEBASE_DATABASE_URL: db.url });

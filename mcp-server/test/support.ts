@@ -1,4 +1,5 @@
-import { fileURLToPath } from "node:url";
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
@@ -68,7 +69,9 @@ export function agentOf(client: Client): Agent {
   };
 }
 
-const SOURCE = ["--import", "tsx", "--conditions=tidebase-source"];
+/** By its full path, so that the program may run in any folder. */
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const SOURCE = ["--import", TSX, "--conditions=tidebase-source"];
 
 /** How the program is started from its source. */
 export function program(...options: string[]): string[] {

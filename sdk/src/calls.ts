@@ -88,8 +88,7 @@ function address(route: string, input: object): Address {
     rest.delete(name);
     return encodeURIComponent(value);
   });
-  if (method === "POST")
-    return { method, path, body: JSON.stringify(Object.fromEntries(rest)) };
+  if (method === "POST") return { method, path, body: JSON.stringify(Object.fromEntries(rest)) };
   const query = new URLSearchParams();
   for (const [name, value] of rest)
     for (const one of Array.isArray(value) ? value : [value])

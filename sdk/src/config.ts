@@ -56,7 +56,6 @@ export function readConfig(
 }
 
 function ambient(): Readonly<Record<string, string | undefined>> {
-  // biome-ignore lint/style/noProcessEnv: the one place of the SDK that reads the environment
   return process.env;
 }
 

@@ -2,7 +2,8 @@ import { type Call, callsOver, exchangeOver } from "./calls.ts";
 import type { Config } from "./config.ts";
 import { Heart } from "./heart.ts";
 import { type Lanes, lanesOver } from "./lanes.ts";
-import { openTransport, type Transport } from "./transport.ts";
+import { openTransport } from "./open-transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** Everything the runs of one client share. */
 export interface Connection {

@@ -86,5 +86,7 @@ async function refused({ status, chunks }: Stream): Promise<TidebaseError> {
 }
 
 function isPassing({ code, data }: TidebaseError): boolean {
-  return data["retry"] === true || (code === "server_answer_invalid" && Number(data["status"]) >= 500);
+  return (
+    data["retry"] === true || (code === "server_answer_invalid" && Number(data["status"]) >= 500)
+  );
 }

@@ -1,6 +1,5 @@
-import { TidebaseError } from "./errors.ts";
 import type { Lanes } from "./lanes.ts";
-import type { HeldLease } from "./lease.ts";
+import { type HeldLease, lossOf } from "./lease.ts";
 
 /** A part of the lease that is kept back, so that a late timer is still in time. */
 const MARGIN = 0.05;
@@ -46,7 +45,8 @@ export class Heart {
     clearTimeout(this.#timer);
     if (this.#beating.size === 0) return;
     let next = Number.POSITIVE_INFINITY;
-    for (const { beatAt, lapseAt } of this.#beating.values()) next = Math.min(next, beatAt, lapseAt);
+    for (const { beatAt, lapseAt } of this.#beating.values())
+      next = Math.min(next, beatAt, lapseAt);
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, next - performance.now()));
     this.#timer.unref?.();
   }
@@ -68,14 +68,13 @@ export class Heart {
    */
   #late(beating: Beating, now: number): void {
     const stalled = now - beating.lapseAt > STALLED_MS;
-    if (!stalled) return this.#lapse(beating.held);
-    beating.lapseAt = now + beating.held.leaseMs / 3;
-    this.#beat(beating, now);
-  }
-
-  #lapse(held: HeldLease): void {
-    this.#beating.delete(held);
-    held.lapse();
+    if (stalled) {
+      beating.lapseAt = now + beating.held.leaseMs / 3;
+      this.#beat(beating, now);
+    } else {
+      this.#beating.delete(beating.held);
+      beating.held.lapse();
+    }
   }
 
   #beat(beating: Beating, now: number): void {
@@ -104,18 +103,4 @@ export class Heart {
 
 function lapseOf({ endsAt, leaseMs }: HeldLease): number {
   return endsAt - leaseMs * MARGIN;
-}
-
-/** Why nothing more can be recorded, and what to do. */
-export function lossOf(
-  outcome: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused",
-  runId: string,
-): TidebaseError {
-  const says = {
-    run_not_found: `Run ${runId} is gone from the server.`,
-    run_cancelled: `Run ${runId} was cancelled: stop working on it.`,
-    lease_lost: `Another worker holds run ${runId} now, or the run was handed back. Begin it again to go on; what was recorded is kept.`,
-    input_refused: `The server cannot read the lease of run ${runId}.`,
-  };
-  return new TidebaseError(outcome, says[outcome], { runId });
 }

@@ -96,8 +96,7 @@ export class Runs {
         runId,
         include: ["result"],
       });
-      if (run.status === "completed")
-        return decode(result ?? null, resultMeta ?? null) as Result;
+      if (run.status === "completed") return decode(result ?? null, resultMeta ?? null) as Result;
       if (run.status === "cancelled")
         throw new TidebaseError("run_cancelled", `Run ${runId} was cancelled.`, { runId });
       if (run.status === "failed") throw failed(runId, run);

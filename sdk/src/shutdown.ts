@@ -53,8 +53,8 @@ function onSignal(signal: NodeJS.Signals): void {
     silence();
     if (isOurs) process.kill(process.pid, signal);
   };
-  if (releasing !== undefined) return end();
-  void releaseHeld().then(end);
+  if (releasing !== undefined) end();
+  else void releaseHeld().then(end);
 }
 
 function onBeforeExit(): void {

@@ -100,7 +100,10 @@ function checkNumber(
   if (value === undefined) return;
   const fits = whole ? Number.isInteger(value) : Number.isFinite(value);
   if (!fits || value < least || value > most)
-    throw invalid(step, `${field} must be ${whole ? "a whole" : "a"} number from ${least} to ${most}`);
+    throw invalid(
+      step,
+      `${field} must be ${whole ? "a whole" : "a"} number from ${least} to ${most}`,
+    );
 }
 
 /** NUL and lone surrogates cannot be stored in a name without changing it. */

@@ -15,7 +15,6 @@ export interface StepItem {
   readonly input: string | undefined;
   /** The members of every item of this step, without the brackets. */
   readonly members: string;
-  readonly declared: string | undefined;
 }
 
 /** Written once for a step; each request adds its own members. */
@@ -35,7 +34,7 @@ export function stepItem(
     (input === undefined ? "" : `,"input":${input}`) +
     (declared === undefined ? "" : `,"contract":${declared}`);
   const members = `${lease},"name":${JSON.stringify(name)},"key":${JSON.stringify(key)}${promise}`;
-  return { name, key, inputHash: hash, input, members, declared };
+  return { name, key, inputHash: hash, input, members };
 }
 
 /** Hashing refuses no input; storing one does, and then only the hash is kept. */

@@ -1,16 +1,22 @@
 import { currentStep } from "./current-step.ts";
 import { decode, encode } from "./encoding.ts";
-import { isTidebaseError, TidebaseError } from "./errors.ts";
+import { isTidebaseError, type TidebaseError } from "./errors.ts";
 import { lineOf, recordFailure } from "./failure.ts";
-import { lossOf } from "./heart.ts";
-import { diffPaths } from "./input-hash.ts";
 import type { Lanes } from "./lanes.ts";
-import type { HeldLease } from "./lease.ts";
+import { type HeldLease, lossOf } from "./lease.ts";
 import { sleep } from "./pause.ts";
-import type { Claimed, JournalEntry, Recorded } from "./recorded.ts";
+import type { JournalEntry, Recorded } from "./recorded.ts";
 import { callStep, type Ended, type StepWork } from "./step-call.ts";
 import { declare, isAnnounced, retryInMs, type StepContract } from "./step-contract.ts";
 import { type StepItem, stepItem } from "./step-item.ts";
+import {
+  hashesDiffer,
+  mismatch,
+  outputTooLarge,
+  type Refusal,
+  refusedStep,
+  tooLargeToSend,
+} from "./step-refusals.ts";
 
 /**
  * Runs `work` once in the life of the run and remembers what it returned. What the caller gets is
@@ -38,14 +44,11 @@ type Doing = {
   readonly item: StepItem;
   readonly contract: StepContract;
   readonly work: StepWork<unknown>;
+  /** Whether the server is asked, and told, before the function is called. */
+  asks: boolean;
   attempt: number;
   failures: number;
 };
-
-type Refusal = Exclude<
-  Awaited<ReturnType<Lanes["begin" | "complete" | "fail"]>>["outcome"],
-  "execute" | "replayed"
->;
 
 /** The steps of one attempt: replays what is recorded, executes and records the rest. */
 export class Steps {
@@ -92,43 +95,41 @@ export class Steps {
     const declared = declare(name, contract);
     const claimed = this.#recorded.claim(name, contract.key ?? "", contract.was);
     const item = stepItem(this.#held.lease, claimed.name, contract, declared);
-    if (claimed.entry !== undefined) return this.#replay(item, contract, claimed.entry);
+    if (claimed.entry !== undefined) return this.#replay(item, claimed.entry);
     this.#held.signal.throwIfAborted();
     const { unfinished } = claimed;
     const doing: Doing = {
       ...{ item, contract, work, attempt: (unfinished?.attempt ?? 0) + 1 },
       failures: unfinished?.failures ?? 0,
+      asks: unfinished !== undefined || this.#recorded.isPartial || isAnnounced(contract),
     };
-    const execution = this.#execute(doing, claimed);
+    const execution = this.#execute(doing, unfinished?.retryInMs ?? 0);
     this.#inFlight.set(execution, name);
     const landed = () => this.#inFlight.delete(execution);
     execution.then(landed, landed);
     return this.#held.guard(execution);
   }
 
-  async #replay(item: StepItem, contract: StepContract, entry: JournalEntry): Promise<unknown> {
-    if (differs(item.inputHash, entry.inputHash))
-      throw await this.#mismatch(item, contract, entry.inputHash);
+  async #replay(item: StepItem, entry: JournalEntry): Promise<unknown> {
+    if (hashesDiffer(item.inputHash, entry.inputHash))
+      throw await this.#mismatch(item, entry.inputHash);
     return decode(entry.output, entry.outputMeta ?? null);
   }
 
   /** Attempts until one succeeds or the policy is spent. */
-  async #execute(doing: Doing, { unfinished }: Claimed): Promise<unknown> {
-    const { item, contract } = doing;
-    const asks = unfinished !== undefined || this.#recorded.isPartial || isAnnounced(contract);
-    await this.#restOfPause(unfinished?.retryInMs ?? 0);
+  async #execute(doing: Doing, retryInMs: number): Promise<unknown> {
+    await this.#restOfPause(retryInMs);
     for (;;) {
-      if (asks) {
+      if (doing.asks) {
         const begun = await this.#begin(doing);
         if (begun !== undefined) return begun.value;
       }
-      const ended = await this.#call(doing, !asks);
+      const ended = await this.#call(doing);
       if (ended.ok) return await this.#complete(doing, ended.value);
       const pause = await this.#fail(doing, ended);
       if (pause === undefined) throw ended.error;
       await sleep(pause, this.#held.signal);
       doing.attempt += 1;
-      this.#held.signal.throwIfAborted();
     }
   }
 
@@ -139,7 +140,7 @@ export class Steps {
   }
 
   /** The recorded value when the step turns out to be completed; undefined to execute it. */
-  async #begin({ item, contract, attempt }: Doing): Promise<{ value: unknown } | undefined> {
+  async #begin({ item, attempt }: Doing): Promise<{ value: unknown } | undefined> {
     const begun = await this.#untilAborted(
       this.#lanes.begin(`{${item.members},"attempt":${attempt}}`),
     );
@@ -150,12 +151,12 @@ export class Steps {
     if (begun.outcome === "replayed")
       return { value: decode(begun.output ?? null, begun.outputMeta ?? null) };
     if (begun.outcome === "input_mismatch")
-      throw await this.#mismatch(item, contract, begun.inputHash, begun);
+      throw await this.#mismatch(item, begun.inputHash, begun);
     throw this.#refused(begun.outcome, item);
   }
 
   /** A step that is not announced is, after a while, for people to see. */
-  async #call({ item, contract, work, attempt, failures }: Doing, shows: boolean): Promise<Ended> {
+  async #call({ item, contract, work, asks, attempt, failures }: Doing): Promise<Ended> {
     const { lease, signal } = this.#held;
     const context = { signal, attempt, idempotencyKey: contract.idempotencyKey };
     const announce = () => {
@@ -166,7 +167,7 @@ export class Steps {
         () => {}, // nobody depends on it: the completion says the same and more
       );
     };
-    const timer = shows ? setTimeout(announce, ANNOUNCE_AFTER_MS) : undefined;
+    const timer = asks ? undefined : setTimeout(announce, ANNOUNCE_AFTER_MS);
     const isLast = failures + 1 >= (contract.retry?.maxAttempts ?? 1);
     const here = { lease, name: item.name, key: item.key, attempt, writes: 0 };
     try {
@@ -190,7 +191,7 @@ export class Steps {
       .catch((error: unknown) => tooLargeToSend(error));
     if (outcome === "output_too_large") {
       const bytes = Buffer.byteLength(json) + Buffer.byteLength(meta ?? "");
-      throw await this.#lostOutput(doing, tooLarge(item, bytes, limitBytes), outcome);
+      throw await this.#lostOutput(doing, outputTooLarge(item, bytes, limitBytes), outcome);
     }
     if (outcome !== "completed") throw this.#refused(outcome, item);
     return decode(JSON.parse(json), meta === null ? null : JSON.parse(meta));
@@ -223,9 +224,12 @@ export class Steps {
     doing.failures += 1;
     const pause = signal.aborted ? undefined : retryInMs(doing.contract.retry, doing.failures);
     const outcome = await this.#recordFailure(doing, error, reason, pause);
+    doing.asks ||= outcome === "completed"; // recorded all the same: the server has its output
     if (pause !== undefined && (outcome === "failed_retryable" || outcome === "completed"))
       return pause;
-    this.#failures.set(error, outcome === "manual_review" ? outcome : "step_failed");
+    // What an aborted function throws is often the reason of the abort: not a failure of its own.
+    if (!signal.aborted)
+      this.#failures.set(error, outcome === "manual_review" ? outcome : "step_failed");
     return undefined;
   }
 
@@ -259,84 +263,23 @@ export class Steps {
 
   #refused(outcome: Refusal, { name, key }: StepItem): TidebaseError {
     const { runId } = this.#held.lease;
-    if (
-      outcome === "lease_lost" ||
-      outcome === "run_cancelled" ||
-      outcome === "run_not_found"
-    ) {
+    if (outcome === "lease_lost" || outcome === "run_cancelled" || outcome === "run_not_found") {
       const loss = lossOf(outcome, runId);
       this.#held.lose(loss);
       return this.#held.lost ?? loss;
     }
-    const error = new TidebaseError(outcomeCode(outcome), adviceFor(outcome, name, key, runId), {
-      ...{ runId, name, key },
-    });
-    if (outcome === "step_failed") this.#failures.set(error, "step_failed");
+    const error = refusedStep(outcome, { runId, name, key });
+    if (error.code === "step_failed") this.#failures.set(error, error.code);
     return error;
   }
 
   async #mismatch(
-    { name, key, inputHash, input }: StepItem,
-    contract: StepContract,
+    item: StepItem,
     recordedHash: string | undefined,
     known?: { readonly input?: unknown },
   ): Promise<TidebaseError> {
     const stored =
-      known?.input ?? (await this.#readInput(name, key).catch(() => undefined));
-    const isKept = stored !== undefined && stored !== null && input !== undefined;
-    const paths = isKept ? diffPaths(stored, JSON.parse(input)) : [];
-    const where = paths.length === 0 ? "" : ` They differ at ${paths.map(shown).join(", ")}.`;
-    return new TidebaseError(
-      "input_mismatch",
-      `Step "${name}"${key === "" ? "" : ` with key "${key}"`} was recorded with another input.${where} ` +
-        "Its recorded output is not used. Give the step another name or key if this is other work, or run it with the recorded input.",
-      { name, key, recordedHash, inputHash, paths, wasGiven: contract.input !== undefined },
-    );
+      known?.input ?? (await this.#readInput(item.name, item.key).catch(() => undefined));
+    return mismatch(item, recordedHash, stored);
   }
-}
-
-/** Hashes of another version, or given on one side only, are not compared. */
-function differs(given: string | undefined, recorded: string | undefined): boolean {
-  if (given === undefined || recorded === undefined) return false;
-  return given.split(":", 1)[0] === recorded.split(":", 1)[0] && given !== recorded;
-}
-
-function shown(path: string): string {
-  return path === "" ? "the whole value" : path;
-}
-
-function tooLarge({ name, key }: StepItem, bytes: number, limitBytes: number | undefined) {
-  const limit = limitBytes === undefined ? "" : ` of ${limitBytes}`;
-  return new TidebaseError(
-    "output_too_large",
-    `The output of step "${name}" has ${bytes} bytes, more than the limit${limit}. Store it elsewhere and return its address.`,
-    { name, key, bytes, limitBytes },
-  );
-}
-
-/** A request that is refused for its size holds one output that is too large. */
-function tooLargeToSend(error: unknown): { outcome: "output_too_large"; limitBytes?: number } {
-  if (!isTidebaseError(error, "body_too_large", "payload_too_large")) throw error;
-  const { limitBytes } = error.data;
-  return {
-    outcome: "output_too_large",
-    ...(typeof limitBytes === "number" && { limitBytes }),
-  };
-}
-
-function outcomeCode(outcome: Refusal): TidebaseError["code"] {
-  if (outcome === "manual_review") return "manual_review_required";
-  if (outcome === "failed" || outcome === "failed_retryable") return "step_failed";
-  return outcome === "completed" ? "server_answer_invalid" : outcome;
-}
-
-function adviceFor(outcome: Refusal, name: string, key: string, runId: string): string {
-  const step = `Step "${name}"${key === "" ? "" : ` with key "${key}"`} of run ${runId}`;
-  if (outcome === "manual_review_required")
-    return `${step} may have had its effect, and is not run again before somebody reviews it: retry, completed or failed.`;
-  if (outcome === "step_failed")
-    return `${step} has failed for good and may not run again. Review it as retry, or go on without it.`;
-  if (outcome === "run_too_long")
-    return `${step} is one more than a run may have. Split the work over several runs.`;
-  return `${step} was refused: ${outcome}.`;
 }

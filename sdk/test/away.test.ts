@@ -148,8 +148,7 @@ test("a program that is no Tidebase server is recognised", async () => {
 test("a completion that finds the server for good away is given up after its time, and says so", async () => {
   const runId = newRunId();
   const impatient = server.client({ giveUpAfterMs: 200 });
-  server.meddle = async (path, answer) =>
-    path.startsWith("/v1/steps/") ? badGateway() : answer();
+  server.meddle = async (path, answer) => (path.startsWith("/v1/steps/") ? badGateway() : answer());
   const run = impatient.run("w", { runId }, ({ step }) => step("s", () => 1));
   await expect(run).rejects.toMatchObject({ code: "server_answer_invalid" });
   const { run: recorded } = await server.tidebase.runs.get(runId);

@@ -15,7 +15,7 @@ if (mode === "own-handler")
     }, 500);
   });
 
-await tidebase.run("held", { runId }, async ({ step }) => {
+const run = tidebase.run("held", { runId }, async ({ step }) => {
   await step("first", () => 1);
   await step("on the way", async ({ signal }) => {
     process.stdout.write("holding\n");
@@ -26,4 +26,8 @@ await tidebase.run("held", { runId }, async ({ step }) => {
     return "finished in time";
   });
   await new Promise(() => {});
+});
+
+await run.catch((error: unknown) => {
+  if (mode !== "idle") throw error;
 });

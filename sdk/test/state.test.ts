@@ -80,14 +80,20 @@ test("a write with a key of its own is made once", async () => {
       await state.set(value, { key: "the first" });
       throw new Error("crash");
     });
-  expect(await server.tidebase.call("state.read", { runId })).toMatchObject({ version: 1, value: 1 });
+  expect(await server.tidebase.call("state.read", { runId })).toMatchObject({
+    version: 1,
+    value: 1,
+  });
 });
 
 test("what is not plain JSON is refused with its remedy, and nothing is written", async () => {
   for (const value of [new Date(), { a: undefined }, new Map(), () => 1, Number.NaN]) {
     const runId = newRunId();
     const refused = await attempt(runId, ({ state }) => state.set(value));
-    expect(refused).toMatchObject({ code: "state_not_json", message: expect.stringMatching(/ISO/) });
+    expect(refused).toMatchObject({
+      code: "state_not_json",
+      message: expect.stringMatching(/ISO/),
+    });
     expect(await server.tidebase.call("state.read", { runId })).toMatchObject({ version: 0 });
   }
 });

@@ -160,7 +160,9 @@ test("failures and their delay survive the worker", async () => {
       throw new Error(`failure ${n}`);
     });
   const first = server.client();
-  const lost = first.run("w", { runId }, ({ step }) => flaky(step)).catch((error: unknown) => error);
+  const lost = first
+    .run("w", { runId }, ({ step }) => flaky(step))
+    .catch((error: unknown) => error);
   await expect.poll(async () => (await stepsOf(runId))[0]?.status).toBe("failed_retryable");
   await first.close();
   expect(await lost).toMatchObject({ code: "run_released" });
@@ -207,7 +209,9 @@ test("what a function returns after its time is recorded, not repeated", async (
 
 test("the last attempt is not waited for when its time is over", async () => {
   const runId = newRunId();
-  const never = attempt(runId, (step) => step("hung", { timeoutMs: 20 }, () => new Promise(() => {})));
+  const never = attempt(runId, (step) =>
+    step("hung", { timeoutMs: 20 }, () => new Promise(() => {})),
+  );
   expect(await never).toMatchObject({ code: "step_timeout" });
   expect(await stepsOf(runId)).toMatchObject([{ status: "failed_retryable", reason: "timeout" }]);
 });
@@ -239,7 +243,11 @@ test("one output that is too large costs its neighbours of the same request noth
       attempt(newRunId(), (step) => step(`s${n}`, () => output)),
     ),
   );
-  expect(outcomes).toEqual(["small", expect.objectContaining({ code: "output_too_large" }), "other"]);
+  expect(outcomes).toEqual([
+    "small",
+    expect.objectContaining({ code: "output_too_large" }),
+    "other",
+  ]);
 });
 
 test("a step whose contract was softened after an unknown outcome still waits for its review", async () => {

@@ -3,8 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll } from "vitest";
+import { runProgram as runMain } from "../../src/program.ts";
+import { openTerminal } from "../../src/terminal.ts";
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -34,11 +37,35 @@ export function startProgram(
   main: string = MAIN,
 ): ChildProcess {
   const inherited = INHERITED.map((name) => [name, process.env[name]]);
-  return spawn(
-    process.execPath,
-    ["--import", TSX, "--conditions=tidebase-source", main, ...args],
-    { cwd: folder, env: { ...Object.fromEntries(inherited), ...env } },
-  );
+  return spawn(process.execPath, ["--import", TSX, "--conditions=tidebase-source", main, ...args], {
+    cwd: folder,
+    env: { ...Object.fromEntries(inherited), ...env },
+  });
+}
+
+/**
+ * The same program inside this process, for the many cases in which its own process is not the point.
+ * `typed` makes its streams a terminal, and is what is typed there.
+ */
+export async function runInside(
+  folder: string,
+  args: readonly string[],
+  env: Env = {},
+  typed?: string,
+): Promise<Ended> {
+  const isTTY = typed !== undefined;
+  const stream = () => Object.assign(new PassThrough(), { isTTY });
+  const [stdin, stdout, stderr] = [stream(), stream(), stream()];
+  const [out, err] = [collect(stdout), collect(stderr)];
+  stdin.end(typed);
+  const code = await runMain(args, {
+    terminal: openTerminal({ stdin, stdout, stderr }, env),
+    env,
+    cwd: folder,
+    version: "0.0.0",
+    leaving: new Set(),
+  });
+  return { code, stdout: out(), stderr: err() };
 }
 
 /** Runs the real program to its end. */
@@ -58,7 +85,10 @@ export async function runProgram(
 
 /** What the stream has said so far. */
 export function collect(stream: NodeJS.ReadableStream | null): () => string {
-  const chunks: Buffer[] = [];
-  stream?.on("data", (chunk: Buffer) => chunks.push(chunk));
-  return () => Buffer.concat(chunks).toString();
+  const decoder = new TextDecoder();
+  let text = "";
+  stream?.on("data", (chunk: Uint8Array) => {
+    text += decoder.decode(chunk, { stream: true });
+  });
+  return () => text;
 }

@@ -36,8 +36,8 @@ export async function* follow(
       if (last !== undefined) {
         after = last.seq;
         yield batch;
-        if (FINAL.has(last.type) && after === page.lastSeq) return;
-      } else if (page.lastSeq <= after && (await isFinal(db, runId, after))) return;
+        if (after === page.lastSeq && batch.some(({ type }) => FINAL.has(type))) return;
+      } else if (page.lastSeq <= after && (await isFinal(db, runId))) return;
       if (page.nextAfterSeq === null) await woken;
     }
   } finally {
@@ -47,12 +47,8 @@ export async function* follow(
 }
 
 /** Whether a reader who has seen everything would wait for ever. */
-async function isFinal(db: Database, runId: string, lastSeq: number): Promise<boolean> {
-  const page = await db.maybe(events.list, {
-    runId,
-    afterSeq: Math.max(0, lastSeq - 1),
-    limit: 1,
-    types: [...FINAL],
-  });
+async function isFinal(db: Database, runId: string): Promise<boolean> {
+  const types = [...FINAL];
+  const page = await db.maybe(events.list, { runId, afterSeq: 0, limit: 1, types });
   return page !== undefined && page.events.text !== "[]";
 }

@@ -33,8 +33,18 @@ export const Payload = z.unknown();
 /** A payload on its way out: the stored text, which nobody parses. */
 export const StoredPayload = unread(Payload.nullable());
 
-/** A JSON object that the caller shaped. */
-export const JsonObject = z.record(z.string(), z.unknown());
+/**
+ * A JSON object that the caller shaped. zod's own object schemas rebuild the value and lose a member
+ * named `__proto__`; this one only looks at it.
+ */
+export const JsonObject = z
+  .unknown()
+  .refine(isObject, "must be a JSON object")
+  .meta({ type: "object" }) as z.ZodType<unknown> as z.ZodType<Record<string, unknown>>;
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 /** What every write of a worker carries. */
 export const Lease = z.strictObject({ runId: RunId, epoch: z.int().min(0), grantId: GrantId });
@@ -90,11 +100,14 @@ export const ResumeHint = z.strictObject({
 export type ResumeHint = z.output<typeof ResumeHint>;
 
 /** A failure as its owner saw it. Unknown members are kept. */
-export const RecordedError = z.looseObject({
-  name: z.string().optional(),
-  message: z.string(),
-  stack: z.string().optional(),
-});
+export const RecordedError = JsonObject.refine(
+  ({ message }) => typeof message === "string",
+  "must have a `message`",
+).meta({
+  type: "object",
+  properties: { name: { type: "string" }, message: { type: "string" }, stack: { type: "string" } },
+  required: ["message"],
+}) as z.ZodType<unknown> as z.ZodType<{ message: string; [member: string]: unknown }>;
 
 export const StepCounts = z.strictObject({
   completed: z.int(),

@@ -1,0 +1,87 @@
+import { fileURLToPath } from "node:url";
+import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { useDatabase } from "../../core/test/support/database.ts";
+import {
+  collect,
+  type Ended,
+  runInside,
+  runProgram,
+  startProgram,
+  useFolder,
+} from "./support/program.ts";
+
+const db = useDatabase();
+const folder = useFolder();
+const SERVER = fileURLToPath(new URL("../../http-server/src/main.ts", import.meta.url));
+let url = "";
+
+beforeAll(async () => {
+  const env = { TIDEBASE_DATABASE_URL: db.url };
+  const server = startProgram(folder, ["--port", "0"], env, SERVER);
+  const said = collect(server.stdout);
+  await vi.waitFor(() => expect(said()).toMatch(/http:\/\/\S+/), { timeout: 30_000 });
+  url = /http:\/\/[\w.:]+/.exec(said())?.[0] ?? "";
+  return async () => {
+    server.kill("SIGTERM");
+    await new Promise((resolve) => server.once("close", resolve));
+  };
+}, 40_000);
+
+function tidebase(...args: string[]): Promise<Ended> {
+  return runInside(folder, args, { TIDEBASE_URL: url });
+}
+
+test("runs and keys answer the same through a server as through its database", async () => {
+  const lease = await db.begun();
+  const { runId } = lease;
+  await db.call("steps.complete", {
+    items: [{ ...lease, name: "draw", output: ["\0", "\ud800"] }],
+  });
+  await db.call("state.write", { ...lease, kind: "set", value: { a: [1] } });
+  await db.call("runs.fail", { ...lease, error: { message: "boom" } });
+  for (const args of [
+    ["runs", "list", "--status", "failed,interrupted", "--search", "boom"],
+    ["runs", "get", runId, "--include", "input,result"],
+    ["runs", "verdict", runId],
+    ["runs", "recover", runId],
+    ["runs", "steps", runId],
+    ["runs", "events", runId, "--types", "run.created,run.failed"],
+    ["runs", "state", runId, "--path", "/a"],
+    ["runs", "state", runId, "--versions"],
+    ["keys", "list"],
+  ]) {
+    const far = await tidebase(...args, "--json");
+    const near = await runInside(folder, [...args, "--json"], { TIDEBASE_DATABASE_URL: db.url });
+    expect({ args, ...far, stdout: JSON.parse(far.stdout) }).toEqual({
+      args,
+      ...near,
+      stdout: JSON.parse(near.stdout),
+    });
+    const words = [
+      await tidebase(...args),
+      await runInside(folder, args, { TIDEBASE_DATABASE_URL: db.url }),
+    ];
+    expect(words[0]).toEqual(words[1]);
+  }
+});
+
+test("a server's refusals are told like a database's, by the real program too", async () => {
+  const args = ["runs", "get", "run_00000000-0000-0000-0000-000000000000", "--url", url];
+  const { code, stdout, stderr } = await runProgram(folder, args);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toContain("No run has that id.");
+});
+
+test("a key comes from TIDEBASE_API_KEY, and what it may not do is refused", async () => {
+  const made = await tidebase("keys", "create", "reader", "--scopes", "read,admin");
+  expect(made.code).toBe(0);
+  onTestFinished(async () => {
+    await db.pool.query("delete from tidebase.api_keys");
+  });
+  const env = { TIDEBASE_URL: url, TIDEBASE_API_KEY: made.stdout.trim() };
+  expect((await runInside(folder, ["runs", "list"], env)).code).toBe(0);
+  const refused = await runInside(folder, ["runs", "recover", await db.pending(), "--json"], env);
+  expect(refused).toMatchObject({ code: 1, stdout: "" });
+  expect(JSON.parse(refused.stderr).error.code).toBe("scope_missing");
+  expect(refused.stderr).not.toContain(made.stdout.trim());
+});
