@@ -49,7 +49,7 @@ export function table(
         })
         .join(""),
     )
-    .map((line) => `${line}\n`)
+    .map((line) => `${line.trimEnd()}\n`)
     .join("");
 }
 

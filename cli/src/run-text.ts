@@ -79,7 +79,7 @@ export function runText(paint: Paint, answer: Read<Answer<typeof getRun>>): stri
       ["result", payload(answer, "result")],
     ]) +
     "\n" +
-    verdictText(paint, verdict)
+    verdictText(paint, run.runId, verdict)
   );
 }
 
@@ -102,7 +102,11 @@ function payload(answer: object, name: string): string | undefined {
 }
 
 /** `runs verdict`. */
-export function verdictText(paint: Paint, verdict: Read<Answer<typeof runVerdict>>): string {
+export function verdictText(
+  paint: Paint,
+  runId: string,
+  verdict: Read<Answer<typeof runVerdict>>,
+): string {
   const { answer, reason, next, steps, warnings } = verdict;
   const { command, cwd, step } = next;
   const about = step === undefined ? "" : ` (${stepName(step)})`;
@@ -111,24 +115,38 @@ export function verdictText(paint: Paint, verdict: Read<Answer<typeof runVerdict
       ["verdict", `${paint(ANSWER_COLOURS[answer], answer)}: ${reason}`],
       ...warnings.map((warning) => ["warning", paint("yellow", warning)] as const),
       ["next", `${next.text}${about}`],
+      ["review it", step === undefined ? undefined : reviewLine(runId, step)],
       ["command", command === undefined ? undefined : shellLine(command, cwd)],
     ]) + (steps.length === 0 ? "" : `\n${openStepsText(paint, steps)}`)
   );
 }
 
+function reviewLine(runId: string, { name, key }: { name: string; key: string }): string {
+  const which = key === "" ? [name] : [name, "--key", key];
+  return `${shellLine(["tidebase", "runs", "review", runId, ...which])} --decision … --reason …`;
+}
+
 type OpenSteps = Read<Answer<typeof runVerdict>>["steps"];
 
-/** Steps that are not completed, what a rerun would do with them, and why. */
+/** Steps that are not completed, what a rerun would do with each, and why. */
 export function openStepsText(paint: Paint, steps: OpenSteps): string {
-  const rows = steps.map((step): Cell[] => [
-    stepName(step),
-    step.status,
-    String(step.attempt),
-    step.wouldRunAgain ? ["green", "runs again"] : ["red", "stops the rerun"],
-    step.why,
-    messageOf(step.error),
-  ]);
-  return table(paint, ["STEP", "STATUS", "ATTEMPT", "A RERUN", "WHY", "ERROR"], rows);
+  return steps
+    .map((step) => {
+      const rerun = step.wouldRunAgain
+        ? paint("green", "a rerun executes it again")
+        : paint("red", "stops a rerun until it is reviewed");
+      const { sideEffects: effects } = step;
+      const error = messageOf(step.error);
+      const about = facts(paint, [
+        ["why", plain(step.why)],
+        ["effects", effects.length === 0 ? undefined : plain(effects.join(", "))],
+        ["error", error === "" ? undefined : plain(error)],
+      ]);
+      const head = `${paint("bold", stepName(step))}: ${step.status}, attempt ${step.attempt}; ${rerun}\n`;
+      return head + about.replace(/^/gm, "  ").trimEnd();
+    })
+    .map((block) => `${block}\n`)
+    .join("");
 }
 
 /** `name`, or `name [key]`. */

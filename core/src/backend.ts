@@ -21,6 +21,7 @@ const TIMEOUT_MS = 60_000;
 
 /** The same operations over HTTP, from the same registry. Throws the server's errors as its own. */
 export function remote({ url, apiKey }: { url: string; apiKey?: string | undefined }): Backend {
+  const base = url.endsWith("/") ? url : `${url}/`; // a path in front, as behind a proxy, is kept
   const headers = {
     "content-type": "application/json",
     ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
@@ -29,7 +30,7 @@ export function remote({ url, apiKey }: { url: string; apiKey?: string | undefin
     async execute<Op extends AnyOperation>(operation: Op, input: unknown) {
       parseInput(operation, input); // the same refusal as on a store of one's own, without the way
       const [method, path, body] = request(operation.route, input as Record<string, unknown>);
-      const answer = await send(new URL(path, url), { method, headers, ...body });
+      const answer = await send(new URL(`.${path}`, base), { method, headers, ...body });
       const text = await answer.text();
       if (answer.ok) return JSON.parse(text) as z.output<Op["output"]>;
       throw problem(answer.status, text);

@@ -34,7 +34,7 @@ export interface Config {
   readonly log: (line: string) => void;
 }
 
-export const DEFAULT_URL = "http://127.0.0.1:7373";
+const DEFAULT_URL = "http://127.0.0.1:7373";
 
 /** Options, then environment, then defaults. Throws `config_invalid` and names the option. */
 export function readConfig(

@@ -40,7 +40,7 @@ export interface StepContract {
 }
 
 /** What of the contract is stored with the step. */
-export type Declared = Omit<StepContract, "key" | "input" | "was">;
+type Declared = Omit<StepContract, "key" | "input" | "was">;
 
 /**
  * The contract as it is sent, JSON text; undefined when nothing was declared. Refuses here, before

@@ -68,7 +68,7 @@ export function addRunCommands(runs: Command, cli: Cli): void {
     .action(async (runId: string) => {
       const found = await withBackend(cli, (backend) => backend.execute(runVerdict, { runId }));
       cli.exitWith(VERDICT_EXIT[found.answer]);
-      await printAnswer(cli, found, (answer) => verdictText(cli.paint, asRead(answer)));
+      await printAnswer(cli, found, (answer) => verdictText(cli.paint, runId, asRead(answer)));
     });
 }
 
