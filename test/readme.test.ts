@@ -14,6 +14,7 @@ const FROM_SOURCE = ["--import", "tsx", "--conditions=tidebase-source"];
 
 const database = useDatabase();
 const requests: string[] = [];
+const complaints: string[] = [];
 const children = new Set<ChildProcess>();
 const outside = createServer((request, response) => void answer(request, response));
 let holdPosts = true;
@@ -33,8 +34,9 @@ function start(program: string, args: string[], env: NodeJS.ProcessEnv): ChildPr
   const child = spawn(process.execPath, [...FROM_SOURCE, program, ...args], {
     cwd: ROOT,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  child.stderr?.on("data", (chunk) => complaints.push(String(chunk)));
   children.add(child);
   child.once("exit", () => children.delete(child));
   return child;
@@ -53,7 +55,7 @@ async function outputOf(child: ChildProcess): Promise<string> {
     output += String(chunk);
   });
   const [code] = await once(child, "close");
-  expect(code).toBe(0);
+  expect(code, complaints.join("")).toBe(0);
   return output;
 }
 
@@ -63,7 +65,7 @@ async function listening(child: ChildProcess): Promise<string> {
     const url = /http:\/\/[\w.:]+/.exec(String(chunk))?.[0];
     if (url !== undefined) return url;
   }
-  throw new Error("The server ended without listening.");
+  throw new Error(`The server ended without listening.\n${complaints.join("")}`);
 }
 
 beforeAll(async () => {

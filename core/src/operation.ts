@@ -13,7 +13,7 @@ export interface Actor {
   readonly via: string;
 }
 
-export interface Context<Code extends ErrorCode = ErrorCode> {
+interface Context<Code extends ErrorCode = ErrorCode> {
   readonly db: Database;
   readonly actor: Actor;
   readonly limits: Limits;

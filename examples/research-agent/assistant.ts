@@ -8,10 +8,10 @@ import { paint, say } from "./terminal.ts";
 const NOTICED_MS = 10_000;
 
 /** The answer of a tool: JSON objects all the way. */
-export type Answer = Record<string, unknown>;
+type Answer = Record<string, unknown>;
 
 /** A coding assistant's end of a connection to `tidebase-mcp`. */
-export interface Assistant {
+interface Assistant {
   readonly tools: readonly string[];
   /** What the tool answers. Throws with its text when the tool refuses. */
   call(tool: string, args?: Answer): Promise<Answer>;
@@ -19,7 +19,7 @@ export interface Assistant {
 }
 
 /** Starts the MCP server over stdio, as Claude Code or Cursor would, with this environment. */
-export async function connectAssistant(env: Record<string, string>): Promise<Assistant> {
+async function connectAssistant(env: Record<string, string>): Promise<Assistant> {
   const client = new Client({ name: "tidebase-demo", version: "1.0.0" });
   const transport = new StdioClientTransport({
     command: process.execPath,

@@ -73,10 +73,10 @@ test("an installed server records the steps of a program that uses the installed
 
 test("the installed MCP server answers initialize before it touches the database, within 500 ms warm", async () => {
   let connections = 0;
-  const blackHole = createServer((socket) => void (connections++, socket.unref())).listen(
-    0,
-    "127.0.0.1",
-  );
+  const blackHole = createServer((socket) => {
+    connections += 1;
+    socket.unref();
+  }).listen(0, "127.0.0.1");
   await new Promise((resolve) => blackHole.once("listening", resolve));
   const { port } = blackHole.address() as { port: number };
   const database = { TIDEBASE_DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/none` };

@@ -114,7 +114,7 @@ const position = {
 };
 
 /** A step that replays without a request. */
-export const JournalEntry = z.strictObject({
+const JournalEntry = z.strictObject({
   name: z.string(),
   key: z.string(),
   inputHash: z.string().optional(),
