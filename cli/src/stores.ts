@@ -107,8 +107,7 @@ export async function withBackend<T>(cli: Cli, work: (backend: Backend) => Promi
   tell(cli, note);
   const core = openCore({ databaseUrl, schema, sweeps: false, poolMax: 2 });
   const close = async (): Promise<void> => {
-    await core.close();
-    await leave();
+    await core.close().finally(leave);
   };
   return await andLeave(cli, close, () => work(localBackend(core, whoami())));
 }

@@ -105,9 +105,11 @@ test("the verdict ends with a code that tells safe from all else", async () => {
     [await unknownOutcome(), "needs_review", 6],
   ];
   for (const [runId, answer, code] of expected) {
-    const ended = await tidebaseAlone("runs", "verdict", runId, "--json");
+    const ended = await tidebase("runs", "verdict", runId, "--json");
     expect([JSON.parse(ended.stdout).answer, ended.code]).toEqual([answer, code]);
   }
+  const alone = await tidebaseAlone("runs", "verdict", working);
+  expect(alone).toMatchObject({ code: 4, stdout: expect.stringContaining("in_progress") });
 });
 
 test("recover is a dry run that names asOf, and acts only on what it showed", async () => {

@@ -31,6 +31,14 @@ export function gather(folder: string, first: number, second: number): StepEvide
   });
 }
 
+/** The steps that the process began and never got back. */
+export function findUnfinished(folder: string, pid: number): string[] {
+  return STEPS.filter((step) => {
+    const { begun, returned } = readTrace(folder, step, pid);
+    return begun > 0 && returned === 0;
+  });
+}
+
 /** What went wrong, in sentences; empty: every promise held. */
 export function findViolations(evidence: readonly StepEvidence[]): string[] {
   return evidence.flatMap(({ step, first, ranAgain, replayed, effects, declared }) => {

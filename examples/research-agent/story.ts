@@ -3,7 +3,13 @@ import { join, relative, resolve } from "node:path";
 import { newRunId } from "@tidebase/sdk";
 import type { Progress } from "./agent.ts";
 import { showAssistant } from "./assistant.ts";
-import { findViolations, gather, render, type StepEvidence } from "./evidence-table.ts";
+import {
+  findUnfinished,
+  findViolations,
+  gather,
+  render,
+  type StepEvidence,
+} from "./evidence-table.ts";
 import { type KillPlan, planKill } from "./kill-plan.ts";
 import { type Child, startProgram } from "./processes.ts";
 import { heading, paint, quote, say } from "./terminal.ts";
@@ -46,6 +52,9 @@ export async function tellStory(options: Options, home: string): Promise<number>
   );
   const command = { args: agentArguments(options, runId), env: { ...env, TIDEBASE_URL: url } };
   const first = await runAgent("agent 1", command, options, plan);
+  const died = findUnfinished(join(out, "trace"), first.pid).map((step) => `"${step}"`);
+  const where = died.length === 0 ? "between two steps" : `in the middle of ${died.join(" and ")}`;
+  quote("agent 1", paint("red", `✗ kill -9 ${first.pid}, ${where}`));
 
   heading(3, "What your coding assistant sees: a real MCP client on tidebase-mcp, over stdio");
   await showAssistant(env, runId, options.verbose);
@@ -117,9 +126,8 @@ async function runAgent(
     },
   });
   const { code, signal } = await agent.ended;
-  if (plan !== undefined && signal === "SIGKILL")
-    quote(label, paint("red", `✗ kill -9 ${agent.pid}, in the middle of "${plan.step}"`));
-  else if (code !== 0) throw new Error(`${label} ended with ${code ?? signal}.\n${agent.errors()}`);
+  const asExpected = plan === undefined ? code === 0 : signal === "SIGKILL";
+  if (!asExpected) throw new Error(`${label} ended with ${code ?? signal}.\n${agent.errors()}`);
   return agent;
 }
 
