@@ -27,16 +27,14 @@ export async function startPostgres(given) {
   const url = Object.assign(new URL(server.url), { pathname: database }).href;
   const db = new pg.Client(url);
   await db.connect();
-  const { rows } = await admin.query("show server_version");
-  const counting = await db.query("create extension pg_stat_statements").then(
-    () => true,
-    () => false,
+  const { rows } = await admin.query(
+    "select current_setting('server_version') as version, current_setting('fsync') as fsync",
   );
-  if (counting) await db.query("select from pg_stat_statements limit 1"); // fails here if it is not preloaded
+  const counting = await canCount(db);
   return {
     url,
     db,
-    version: rows[0].server_version,
+    ...rows[0],
     embedded: given === undefined,
     /** What `work` costs the database; statements are counted where pg_stat_statements is to be had. */
     costOf: (work) => costOf(db, counting, work),
@@ -47,6 +45,17 @@ export async function startPostgres(given) {
       await server.stop();
     },
   };
+}
+
+/** Whether pg_stat_statements is installed and preloaded. */
+async function canCount(db) {
+  try {
+    await db.query("create extension pg_stat_statements");
+    await db.query("select from pg_stat_statements limit 1");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function startEmbedded() {
@@ -78,21 +87,21 @@ async function costOf(db, counting, work) {
     statements: counting ? statements.reduce((sum, { calls }) => sum + calls, 0) : undefined,
     commits: after.commits - before.commits,
     walBytes: after.walBytes - before.walBytes,
-    counted: counting ? "pg_stat_statements" : "not counted",
+    counted: counting ? "pg_stat_statements" : "pg_stat_statements is not preloaded",
     each: statements,
   };
 }
 
 async function counters(db, counting) {
-  const { rows } = await db.query(`/* bench */ select
+  const { rows } = await db.query(`select /* bench */
       pg_snapshot_xmax(pg_current_snapshot())::text::float8 as commits,
       (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8 as wal_bytes`);
   const [{ commits, wal_bytes: walBytes }] = rows;
   if (!counting) return { statements: [], commits, walBytes };
   const counted = await db.query({
-    text: `/* bench */ select query, sum(calls)::float8 from pg_stat_statements s
+    text: `select /* bench */ query, sum(calls)::float8 from pg_stat_statements s
       join pg_database d on d.oid = s.dbid and d.datname = current_database()
-     where query not like '/* bench */%' group by query`,
+     where query not like '%/* bench */%' group by query`,
     rowMode: "array",
   });
   return { statements: counted.rows, commits, walBytes };

@@ -1,6 +1,9 @@
 import { cpus, release, totalmem } from "node:os";
 import { median } from "./statistics.mjs";
 
+/** Statements that are fewer a step are not worth a line. */
+const SHOWN_FROM = 0.01;
+
 /** What the figures were measured on. */
 export function machine(postgres) {
   return {
@@ -10,6 +13,7 @@ export function machine(postgres) {
     system: `${process.platform} ${release()}`,
     node: process.versions.node,
     postgres: postgres.version,
+    fsync: postgres.fsync,
     embedded: postgres.embedded,
   };
 }
@@ -61,14 +65,14 @@ export function printTable(lines) {
     );
 }
 
-/** What a step costs the database. */
-export function printCost({ id, statements, commits, walBytes, counted }) {
+/** What a step costs the database, and which statements those were. */
+export function printCost({ id, statements, commits, walBytes, counted, each }) {
   const said =
     statements === undefined ? "statements not counted" : `${statements.toFixed(2)} statements`;
-  console.log(
-    `${id} a step: ${said}, ${commits.toFixed(2)} commits, ${Math.round(walBytes)} bytes of WAL`,
-  );
-  console.log(`  statements by ${counted}`);
+  const written = `${commits.toFixed(2)} commits, ${Math.round(walBytes)} bytes of WAL`;
+  console.log(`${id} a step: ${said} (${counted}), ${written}`);
+  for (const { text, calls } of each.filter((statement) => statement.calls >= SHOWN_FROM))
+    console.log(`  ${calls.toFixed(2)} ${text}`);
 }
 
 function figure(value) {

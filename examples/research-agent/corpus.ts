@@ -12,7 +12,15 @@ export interface Passage {
   readonly text: string;
 }
 
-const SKIPPED = new Set(["node_modules", "dist", "test", "examples", "bench", "chaos"]);
+const SKIPPED = new Set([
+  "node_modules",
+  "dist",
+  "test",
+  "examples",
+  "bench",
+  "chaos",
+  "tidebase-demo",
+]);
 const NOT_ABOUT_TIDEBASE = new Set(["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE.md"]);
 
 /** The Markdown and TypeScript files of a repository, sorted, relative to its root. */
