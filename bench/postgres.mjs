@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { ensureCluster, stopCluster } from "../core/dist/embedded/cluster.js";
+import { ensureCluster, stopCluster } from "../core/dist/index.js";
 
 /** Postgres's own defaults for durability, and room enough that no checkpoint falls into a round. */
 const SETTINGS = {

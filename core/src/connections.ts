@@ -10,13 +10,14 @@ export interface Connections {
   close(): Promise<void>;
 }
 
+/** Which database to connect to, and how. */
 export interface ConnectionOptions {
   readonly databaseUrl: string;
   /** The store's schema; `tidebase` when not said. */
   readonly schema?: string;
   /** Connections at most. */
   readonly poolMax?: number;
-  /** Refuses writes on the connection too, not only in the operations. */
+  /** Refuses writes on a direct connection too, not only in the operations; behind a pooler those alone do. */
   readonly readOnly?: boolean;
 }
 

@@ -4,8 +4,9 @@ import { isPrivileged } from "./access/rules.ts";
 import * as access from "./access/sql.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
-import { follow, type RunEvent } from "./events/follow.ts";
+import { follow } from "./events/follow.ts";
 import { openHub } from "./events/hub.ts";
+import type { RunEvent } from "./events/schema.ts";
 import { toJson } from "./json-text.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { pendingMigrations } from "./migrate.ts";
@@ -34,12 +35,14 @@ export interface Core {
   close(): Promise<void>;
 }
 
+/** What `status` tells: what health checks and `/ready` are made of. */
 export interface CoreStatus {
   readonly database: { readonly reachable: boolean };
   readonly migrations: { readonly pending: readonly string[] };
   readonly sweeps: readonly SweepStatus[];
 }
 
+/** Which store to open, and how. */
 export interface CoreOptions {
   readonly databaseUrl: string;
   readonly schema?: string;

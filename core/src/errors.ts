@@ -236,6 +236,7 @@ export const ERRORS = {
   { status: number; title: string; detail: string; retry: boolean }
 >;
 
+/** The codes of the table; a released code is never renamed. */
 export type ErrorCode = keyof typeof ERRORS;
 
 /**

@@ -12,7 +12,7 @@ export {
 } from "./embedded/cluster.ts";
 export { findHome } from "./embedded/home.ts";
 export { ERRORS, type ErrorCode, type Problem, TidebaseError, toProblem } from "./errors.ts";
-export type { RunEvent } from "./events/follow.ts";
+export { FINAL_EVENTS, type RunEvent } from "./events/schema.ts";
 export { JsonText, toJson } from "./json-text.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { migrate, pendingMigrations } from "./migrate.ts";
@@ -36,19 +36,21 @@ export {
   runVerdict,
 } from "./operations.ts";
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
+export { StoreError, type StoreErrorCode } from "./store/error.ts";
+export { type StoreFacts, storeFacts } from "./store/facts.ts";
 export {
   type DatabaseStore,
   describeStore,
   type EmbeddedStore,
-  type Environment,
   type FoundStore,
   findStore,
   type OpenStore,
   openStore,
   type RemoteStore,
-  StoreError,
-  type StoreErrorCode,
-} from "./store.ts";
-export { type StoreFacts, storeFacts } from "./store-facts.ts";
-export { exportStore, importStore, type TransferOptions, type Transferred } from "./transfer.ts";
-export { TransferError } from "./transfer-lines.ts";
+} from "./store/store.ts";
+export type { Environment } from "./store/variables.ts";
+export type { TransferOptions } from "./transfer/connection.ts";
+export { TransferError } from "./transfer/error.ts";
+export { exportStore } from "./transfer/export.ts";
+export { importStore } from "./transfer/import.ts";
+export type { Transferred } from "./transfer/rows.ts";

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { checkSchema, DEFAULT_SCHEMA, inSchema } from "./schema-name.ts";
-import { withClient } from "./store-connection.ts";
-import { StoreError } from "./store-error.ts";
+import { withClient } from "./store/connection.ts";
+import { StoreError } from "./store/error.ts";
 
+/** Which schema of which database to bring up to date. */
 export interface MigrateOptions {
   readonly databaseUrl: string;
   /** `tidebase` unless given. */

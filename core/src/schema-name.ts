@@ -1,4 +1,4 @@
-import { StoreError } from "./store-error.ts";
+import { StoreError } from "./store/error.ts";
 
 /** The schema's name in every statement and migration of this repository. */
 export const DEFAULT_SCHEMA = "tidebase";

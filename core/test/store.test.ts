@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from "vitest";
 import { migrate, pendingMigrations } from "../src/migrate.ts";
-import { describeStore, type Environment, findStore, openStore, StoreError } from "../src/store.ts";
+import { StoreError } from "../src/store/error.ts";
+import { describeStore, findStore, openStore } from "../src/store/store.ts";
+import type { Environment } from "../src/store/variables.ts";
 import { ask, useHomes } from "./support/home.ts";
 
 const newHome = useHomes();

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { beforeAll, expect, inject, onTestFinished, test } from "vitest";
 import { migrate } from "../src/migrate.ts";
-import { exportStore, importStore } from "../src/transfer.ts";
+import { exportStore } from "../src/transfer/export.ts";
+import { importStore } from "../src/transfer/import.ts";
 import { useDatabase } from "./support/database.ts";
 import { ask } from "./support/home.ts";
 

@@ -1,3 +1,4 @@
+import type { Environment } from "@tidebase/core";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 import { packageVersion } from "./version.ts";
@@ -17,8 +18,6 @@ export interface Config {
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads flags and variables. Answers the exit code instead when the flags asked for text only

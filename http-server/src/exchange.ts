@@ -24,6 +24,7 @@ export interface Exchange {
 /** Answers a request: the text of a JSON document, or a response of its own kind. */
 export type Work = (exchange: Exchange) => Promise<string | Response> | string | Response;
 
+/** What every exchange goes through. */
 export interface ExchangeOptions {
   readonly guard: Guard;
   readonly log: Logger | undefined;

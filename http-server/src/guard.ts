@@ -3,6 +3,7 @@ import { TidebaseError } from "@tidebase/core";
 /** The names by which a browser's page cannot be made to reach another machine's server. */
 const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 
+/** Which callers are let in besides those of this machine. */
 export interface GuardOptions {
   /** Host names the server answers to besides the loopback names; with a port, only on that port. */
   readonly allowedHosts?: readonly string[];

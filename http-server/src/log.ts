@@ -2,7 +2,9 @@ import { type DestinationStream, destination, type Logger, pino } from "pino";
 
 export type { Logger } from "pino";
 
+/** pino's levels, the gravest first. */
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+/** One of the levels. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /**

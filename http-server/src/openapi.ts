@@ -1,9 +1,6 @@
 import { type AnyOperation, ERRORS, type ErrorCode } from "@tidebase/core";
 import { z } from "zod";
-import { operationRoutes } from "./routes.ts";
-
-/** The one route that is no operation: events as they are committed (model.md §5). */
-export const STREAM_PATH = "/v1/runs/:runId/events/stream";
+import { operationRoutes, STREAM_PATH } from "./routes.ts";
 
 /** What any request may meet before its operation runs. */
 const ALWAYS = [

@@ -3,6 +3,7 @@ import { type Core, type CoreStatus, TidebaseError } from "@tidebase/core";
 /** An answer is shown again for this long, so that probes cost the database next to nothing. */
 const FRESH_MS = 1000;
 
+/** The answer of a server that can do its work. */
 export interface Readiness extends CoreStatus {
   readonly ready: true;
   /** Which store this is and how it was found. */

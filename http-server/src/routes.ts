@@ -34,3 +34,6 @@ export const operationRoutes = operations.map((operation) => {
   const [method = "", path = ""] = operation.route.split(" ");
   return { operation, method, path };
 });
+
+/** The one route that is no operation: events as they are committed (model.md §5). */
+export const STREAM_PATH = "/v1/runs/:runId/events/stream";

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { type ErrorCode, TidebaseError } from "@tidebase/core";
+import { type Core, type ErrorCode, TidebaseError } from "@tidebase/core";
 import { type AppOptions, createApp } from "./app.ts";
 import { requestIdOf } from "./exchange.ts";
 import { isLoopback } from "./guard.ts";
@@ -22,16 +22,18 @@ const SETTINGS = {
   requireHostHeader: false, // the guard refuses such a request, with a problem
 };
 
+/** What to serve, and where. */
 export interface ServerOptions extends Omit<AppOptions, "stopping" | "requireKey"> {
-  readonly core: Parameters<typeof createApp>[0];
+  readonly core: Core;
   /** 127.0.0.1 by default; another address needs a stored key. */
   readonly host?: string;
   /** 7373 by default; 0 takes a free one. */
   readonly port?: number;
-  /** Seconds of silence after which a request that never arrives is given up, in milliseconds. */
+  /** How long a client may take to send its headers, in milliseconds; 10,000 by default. */
   readonly headersTimeoutMs?: number;
 }
 
+/** A server that accepts connections. */
 export interface RunningServer {
   /** Such as `http://127.0.0.1:7373`. */
   readonly url: string;

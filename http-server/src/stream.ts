@@ -26,6 +26,7 @@ type Controller = ReadableStreamDefaultController<Uint8Array>;
 
 const utf8 = new TextEncoder();
 
+/** Whose events to whom, and from where on. */
 export interface StreamOptions {
   readonly runId: string;
   /** The reader has every event up to this number. */

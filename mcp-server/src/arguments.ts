@@ -7,6 +7,7 @@ export type Request =
   | { readonly kind: "version" }
   | { readonly kind: "refused"; readonly because: string };
 
+/** What `--help` prints. */
 export const HELP = `tidebase-mcp: Tidebase for coding agents, over MCP on standard input and output.
 
 Usage: tidebase-mcp [options]

@@ -1,4 +1,17 @@
-import type { AnyOperation, Backend, Environment, FoundStore } from "@tidebase/core";
+import {
+  type AnyOperation,
+  type Backend,
+  describeStore,
+  type Environment,
+  type FoundStore,
+  findStore,
+  localBackend,
+  openCore,
+  openStore,
+  remote,
+  StoreError,
+  TidebaseError,
+} from "@tidebase/core";
 
 /** Which store the tools work on, how it was found and what may be done to it. */
 export interface StoreInfo {
@@ -50,6 +63,7 @@ export function connectLazily(open: () => Promise<Connection>): LazyConnection {
   return { get, close };
 }
 
+/** Where to look for the store, and what may be done to it. */
 export interface OpenOptions {
   readonly env: Environment;
   readonly cwd: string;
@@ -61,39 +75,35 @@ export interface OpenOptions {
 
 const POOL_MAX = 3;
 
-/**
- * Finds and opens the store by the product's one rule. Core and its database driver are loaded here,
- * not before. Throws StoreFailure, which says what was tried.
- */
+/** Finds and opens the store by the product's one rule. Throws StoreFailure, which says what was tried. */
 export async function openConnection(options: OpenOptions): Promise<Connection> {
-  const core = await import("@tidebase/core");
   const { env, cwd } = options;
   let tried: string | undefined;
   try {
-    const found = await core.findStore(env, { remote: true, cwd });
-    tried = core.describeStore(found);
+    const found = await findStore(env, { remote: true, cwd });
+    tried = describeStore(found);
     const store = describe(found, tried, options);
     const readOnly = store.access === "read_only";
     if (found.kind === "remote") {
-      const backend = guard(core.remote(found), readOnly, core.TidebaseError);
+      const backend = guard(remote(found), readOnly);
       return { backend, store, close: () => backend.close() };
     }
     // The embedded store is Tidebase's own: bringing it up to date changes nobody's data.
     const autoMigrate = !readOnly || found.kind === "embedded";
-    const opened = await core.openStore(found, { autoMigrate });
+    const opened = await openStore(found, { autoMigrate });
     const { databaseUrl, schema, leave } = opened;
-    const model = core.openCore({ databaseUrl, schema, readOnly, poolMax: POOL_MAX });
+    const core = openCore({ databaseUrl, schema, readOnly, poolMax: POOL_MAX });
     const actor = { name: "local", scopes: ["read", "operate"], via: "stdio" } as const;
     return {
-      backend: guard(core.localBackend(model, actor), readOnly, core.TidebaseError),
+      backend: guard(localBackend(core, actor), readOnly),
       store: { ...store, description: opened.description },
       async close() {
-        await model.close();
+        await core.close();
         await leave();
       },
     };
   } catch (error) {
-    if (error instanceof core.StoreError) throw new StoreFailure(tried, { cause: error });
+    if (error instanceof StoreError) throw new StoreFailure(tried, { cause: error });
     throw error;
   }
 }
@@ -141,15 +151,11 @@ function describe(
 }
 
 /** The same refusal for every kind of store, before anything is sent. */
-function guard(
-  backend: Backend,
-  readOnly: boolean,
-  Refusal: new (code: "store_read_only") => Error,
-): Backend {
+function guard(backend: Backend, readOnly: boolean): Backend {
   if (!readOnly) return backend;
   return {
     async execute<Op extends AnyOperation>(operation: Op, input: unknown) {
-      if (operation.effect !== "read") throw new Refusal("store_read_only");
+      if (operation.effect !== "read") throw new TidebaseError("store_read_only");
       return await backend.execute(operation, input);
     },
     close: () => backend.close(),

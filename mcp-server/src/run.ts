@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Environment } from "@tidebase/core";
 import { createServer, serveStdio } from "./adapter-v1.ts";
 import { HELP, readArguments } from "./arguments.ts";
 import { connectLazily, openConnection } from "./connection.ts";
@@ -9,7 +10,7 @@ import { toolsFor } from "./tools/index.ts";
 /** What `main.ts` alone may take from the process. */
 export interface Program {
   readonly given: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
   readonly cwd: string;
   /** Writes to the real standard output. */
   readonly write: typeof process.stdout.write;

@@ -22,6 +22,7 @@ export interface TidebaseOptions {
   readonly log?: (line: string) => void;
 }
 
+/** The options with everything decided. */
 export interface Config {
   readonly url: string;
   readonly apiKey: string | undefined;

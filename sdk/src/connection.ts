@@ -1,16 +1,16 @@
-import { type Call, callsOver, exchangeOver } from "./calls.ts";
 import type { Config } from "./config.ts";
-import { Heart } from "./heart.ts";
-import { type Lanes, lanesOver } from "./lanes.ts";
-import { openTransport } from "./open-transport.ts";
-import type { Transport } from "./transport.ts";
+import { Heartbeat } from "./leases/heartbeat.ts";
+import { type Call, callsOver, exchangeOver } from "./transport/calls.ts";
+import { type Lanes, lanesOver } from "./transport/lanes.ts";
+import { openTransport } from "./transport/open.ts";
+import type { Transport } from "./transport/transport.ts";
 
 /** Everything the runs of one client share. */
 export interface Connection {
   readonly config: Config;
   readonly call: Call;
   readonly lanes: Lanes;
-  readonly heart: Heart;
+  readonly heartbeat: Heartbeat;
   readonly transport: Transport;
 }
 
@@ -24,5 +24,5 @@ export function openConnection(config: Config): Connection {
   const exchange = exchangeOver(transport, config.url, config.requestTimeoutMs);
   const beatTimeoutMs = Math.min(LONGEST_BEAT_MS, (config.leaseMs ?? DEFAULT_LEASE_MS) / 3);
   const lanes = lanesOver(exchange, config.giveUpAfterMs, beatTimeoutMs);
-  return { config, call: callsOver(exchange), lanes, heart: new Heart(lanes), transport };
+  return { config, call: callsOver(exchange), lanes, heartbeat: new Heartbeat(lanes), transport };
 }

@@ -1,11 +1,12 @@
 import type { Connection } from "./connection.ts";
-import { currentStep } from "./current-step.ts";
-import { encode } from "./encoding.ts";
+import { encode } from "./encoding/encoding.ts";
+import { inputHash } from "./encoding/input-hash.ts";
 import { isTidebaseError, TidebaseError } from "./errors.ts";
-import { inputHash } from "./input-hash.ts";
-import type { HeldLease } from "./lease.ts";
+import type { HeldLease } from "./leases/lease.ts";
 import type { Operations } from "./operations.gen.ts";
+import { currentStep } from "./steps/current.ts";
 
+/** What a version may say of itself. */
 export interface StateRemark {
   /** Names the version, for people and for time travel. */
   readonly label?: string;
@@ -17,19 +18,23 @@ export interface StateRemark {
   readonly key?: string;
 }
 
+/** How a version is written. */
 export interface StateWriteOptions extends StateRemark {
   /** Refused with `version_conflict` unless the stream is at this version; 0 = never written. */
   readonly expectVersion?: number;
   readonly createdBy?: string;
 }
 
+/** The version that a write made, or had made before. */
 export interface StateWritten {
   readonly version: number;
   /** True when an earlier attempt, or a lost answer, had written it before: nothing changed. */
   readonly recorded: boolean;
 }
 
+/** A document, or a part of it, with its version. */
 export type StateRead = Operations["state.read"]["output"];
+/** A page of versions without their documents. */
 export type StateVersions = Operations["state.versions"]["output"];
 
 /** Writes made by one attempt outside of steps, counted by their content. */

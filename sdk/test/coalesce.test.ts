@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { coalesce } from "../src/coalesce.ts";
 import { TidebaseError } from "../src/errors.ts";
+import { coalesce } from "../src/transport/coalesce.ts";
 
 const invalid = () => new TidebaseError("input_invalid", "an item is bad");
 

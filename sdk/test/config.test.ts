@@ -2,7 +2,7 @@ import { Tidebase } from "@tidebase/sdk";
 import { expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
 import { lineOf, recordFailure } from "../src/failure.ts";
-import { resumeHint } from "../src/resume-hint.ts";
+import { resumeHint } from "../src/leases/resume-hint.ts";
 
 test("options come before the environment, and the environment before the defaults", () => {
   expect(readConfig({}, {})).toMatchObject({ url: "http://127.0.0.1:7373", apiKey: undefined });

@@ -9,7 +9,7 @@ import {
   encode,
   UndecodableOutput,
   UnserializableOutput,
-} from "../src/encoding.ts";
+} from "../src/encoding/encoding.ts";
 import { anyValue, difference, plainValue, tangled } from "./encoding-values.ts";
 
 const seed = Number(process.env["TIDEBASE_SEED"] ?? randomInt(2 ** 31));

@@ -1,9 +1,9 @@
 import { createHash, randomInt } from "node:crypto";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { canonicalJson } from "../src/canonical-json.ts";
-import { decode, encode } from "../src/encoding.ts";
-import { diffPaths, inputHash } from "../src/input-hash.ts";
+import { canonicalJson } from "../src/encoding/canonical-json.ts";
+import { decode, encode } from "../src/encoding/encoding.ts";
+import { diffPaths, inputHash } from "../src/encoding/input-hash.ts";
 import { anyValue, difference, plainValue, tangled } from "./encoding-values.ts";
 
 const seed = Number(process.env["TIDEBASE_SEED"] ?? randomInt(2 ** 31));

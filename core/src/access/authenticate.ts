@@ -20,6 +20,7 @@ export interface Access {
   hasKeys(): Promise<boolean>;
 }
 
+/** Remembers found keys for two seconds, so that a request rarely costs a look-up. */
 export function openAccess(db: Database): Access {
   const actors = new Map<string, { actor: Actor; until: number }>();
   let closed: { any: boolean; until: number } | undefined;

@@ -3,6 +3,7 @@ import { Name } from "../runs/schema.ts";
 
 /** What a key may do. `admin` covers the keys themselves. */
 export const SCOPES = ["read", "work", "enqueue", "operate", "approve", "admin"] as const;
+/** One of the scopes. */
 export type Scope = (typeof SCOPES)[number];
 
 export const KeyId = z
@@ -12,6 +13,7 @@ export const KeyId = z
 
 export const KeyName = Name.min(1).describe("Who or what uses the key.");
 
+/** An API key as lists show it: without the key. */
 export const ApiKey = z.strictObject({
   keyId: KeyId,
   name: z.string(),
@@ -22,6 +24,7 @@ export const ApiKey = z.strictObject({
   revokedAt: z.iso.datetime().nullable(),
 });
 
+/** One privileged or refused act: who, what, on what, and how it ended. */
 export const AuditEntry = z.strictObject({
   auditId: z.int(),
   at: z.iso.datetime(),

@@ -1,6 +1,7 @@
 import { statement } from "../statement.ts";
 import type { Scope } from "./schema.ts";
 
+/** Keeps the hash of a new key. */
 export const createKey = statement<
   {
     keyId: string;
@@ -16,6 +17,7 @@ export const createKey = statement<
     tidebase.now() + $expires_in_ms::bigint * interval '1 ms')
   returning key_id`;
 
+/** In the order they were made. */
 export const listKeys = statement<
   { afterId?: string | undefined; limit: number },
   {
@@ -55,6 +57,7 @@ export const touchKey = statement<{ keyId: string }, { keyId: string }>("keys.to
 export const anyKey = statement<object, { any: boolean }>("keys.any")`
   select exists (select from tidebase.api_keys) as any`;
 
+/** Appends to the audit trail. */
 export const audit = statement<
   { actor: string; via: string; operation: string; target?: string | undefined; outcome: string },
   { auditId: number }
@@ -63,6 +66,7 @@ export const audit = statement<
   values (tidebase.now(), $actor::text, $via::text, $operation::text, $target::text, $outcome::text)
   returning audit_id`;
 
+/** Newest first. */
 export const listAudit = statement<
   { before?: number | undefined; limit: number },
   {

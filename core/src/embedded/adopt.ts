@@ -1,6 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
 import { connect, createDatabase } from "./connection.ts";
 import type { Layout } from "./home.ts";
 import { findPostmaster } from "./server.ts";

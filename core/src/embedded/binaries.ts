@@ -3,7 +3,7 @@ import { constants, existsSync } from "node:fs";
 import { access, chmod, cp, mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, relative } from "node:path";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
 import type { Layout } from "./home.ts";
 import { isReachable } from "./owner.ts";
 

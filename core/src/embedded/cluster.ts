@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
 import { adopt } from "./adopt.ts";
 import { findPackage, type Package, prepareBinaries } from "./binaries.ts";
 import { clusterUrl, connect, countClients } from "./connection.ts";
@@ -14,6 +14,7 @@ import { failed } from "./program.ts";
 import { findPostmaster, type Postmaster, start, stop } from "./server.ts";
 import { serverSettings } from "./settings.ts";
 
+/** Which embedded Postgres is meant. */
 export interface ClusterOptions {
   /** Made if it is missing; `findHome` tells the usual one. */
   readonly home: string;
@@ -39,12 +40,14 @@ export interface Cluster {
   leave(): Promise<void>;
 }
 
+/** What is known of an embedded Postgres without starting it. */
 export interface ClusterStatus {
   readonly home: string;
   /** Postgres's major version. */
   readonly major: number;
   readonly state: "absent" | "stopped" | "running";
-  /** The two below only while it runs. */
+  /** The three below only while it runs. */
+  readonly pid?: number;
   readonly port?: number;
   readonly url?: string;
   /** Live Tidebase processes that have joined it. */
@@ -96,7 +99,14 @@ export async function clusterStatus(options: ClusterOptions): Promise<ClusterSta
   const password = await readPassword(layout);
   const { ours, others } = await clients(running, password);
   const url = clusterUrl(running.port, password);
-  return { ...about, state: "running", port: running.port, url, clients: ours + others };
+  return {
+    ...about,
+    state: "running",
+    pid: running.pid,
+    port: running.port,
+    url,
+    clients: ours + others,
+  };
 }
 
 /** Stops the server whoever uses it. Returns whether one was running. */

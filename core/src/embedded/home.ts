@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
+import type { Environment } from "../store/variables.ts";
 import { findOwner, isReachable, type Owner } from "./owner.ts";
 
 /** Where everything of one cluster lies. All paths are absolute and free of symbolic links. */
@@ -26,7 +27,7 @@ const SYSTEM_HOME = "/var/lib/tidebase";
 const SYSTEM_HOMES = "/var/lib/tidebase-homes";
 
 /** `TIDEBASE_HOME`, else the platform's folder for a user's data. */
-export function findHome(env: Readonly<Record<string, string | undefined>>): string {
+export function findHome(env: Environment): string {
   if (env["TIDEBASE_HOME"]) return resolve(env["TIDEBASE_HOME"]);
   if (process.platform === "darwin") return join(homedir(), "Library/Application Support/tidebase");
   if (process.platform === "win32")

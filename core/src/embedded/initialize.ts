@@ -1,6 +1,6 @@
 import { mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
 import type { Binaries } from "./binaries.ts";
 import { giveTo, type Layout } from "./home.ts";
 import { run } from "./program.ts";

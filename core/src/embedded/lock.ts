@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
 import { isAlive, ownIdentity, type ProcessIdentity } from "./live-process.ts";
 
 interface Holder extends ProcessIdentity {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
 import { unsupported } from "./binaries.ts";
 import type { Layout } from "./home.ts";
 

@@ -1,7 +1,7 @@
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError } from "../store-error.ts";
+import { StoreError } from "../store/error.ts";
 import { type Binaries, type Package, prepareBinaries } from "./binaries.ts";
 import { giveTo, type Layout } from "./home.ts";
 import { servesDirectory } from "./live-process.ts";

@@ -1,14 +1,10 @@
-import type { z } from "zod";
 import type { Database } from "../database.ts";
 import { TidebaseError } from "../errors.ts";
 import type { Hub } from "./hub.ts";
-import type { Event } from "./operations.ts";
+import { FINAL_EVENTS, type RunEvent } from "./schema.ts";
 import * as events from "./sql.ts";
 
-export type RunEvent = z.output<typeof Event>;
-
 const PAGE = 500;
-const FINAL = new Set(["run.completed", "run.cancelled"]);
 
 /**
  * The committed events of a run after `afterSeq`, in order, each once, as they come. Ends after a
@@ -36,8 +32,8 @@ export async function* follow(
       if (last !== undefined) {
         after = last.seq;
         yield batch;
-        if (after === page.lastSeq && batch.some(({ type }) => FINAL.has(type))) return;
-      } else if (page.lastSeq <= after && (await isFinal(db, runId))) return;
+        if (after === page.lastSeq && batch.some(({ type }) => FINAL_EVENTS.includes(type))) return;
+      } else if (await isOver(db, runId, Math.max(after, page.lastSeq))) return;
       if (page.nextAfterSeq === null) await woken;
     }
   } finally {
@@ -46,9 +42,8 @@ export async function* follow(
   }
 }
 
-/** Whether a reader who has seen everything would wait for ever. */
-async function isFinal(db: Database, runId: string): Promise<boolean> {
-  const types = [...FINAL];
-  const page = await db.maybe(events.list, { runId, afterSeq: 0, limit: 1, types });
-  return page !== undefined && page.events.text !== "[]";
+/** Whether a reader who has seen everything up to `seq` would wait for ever. */
+async function isOver(db: Database, runId: string, seq: number): Promise<boolean> {
+  const page = await db.maybe(events.list, { runId, afterSeq: 0, limit: 1, types: FINAL_EVENTS });
+  return page !== undefined && page.lastSeq === seq && page.events.text !== "[]";
 }

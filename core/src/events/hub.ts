@@ -23,6 +23,7 @@ export interface Hub {
   close(): Promise<void>;
 }
 
+/** Listens and polls only while somebody watches; `close` ends both. */
 export function openHub(db: Database, options: { databaseUrl: string; schema: string }): Hub {
   const channel = `${options.schema}.events`;
   const watchers = new Map<string, Set<() => void>>();

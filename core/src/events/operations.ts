@@ -1,15 +1,9 @@
 import { z } from "zod";
 import { unread } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { JsonObject, RunId } from "../runs/schema.ts";
+import { RunId } from "../runs/schema.ts";
+import { Event } from "./schema.ts";
 import * as events from "./sql.ts";
-
-export const Event = z.strictObject({
-  seq: z.int(),
-  type: z.string(),
-  at: z.iso.datetime({ offset: true }),
-  data: JsonObject.nullable(),
-});
 
 /* Numbers run from 1 without gap; each is taken under the run's lock, in the commit of what it reports. */
 

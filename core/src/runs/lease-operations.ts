@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { payloadText, unread } from "../json-text.ts";
+import { checkPayload } from "../limits.ts";
 import { operation } from "../operation.ts";
 import { JournalPage, Unfinished } from "../steps/schema.ts";
 import * as steps from "../steps/sql.ts";
@@ -147,14 +148,10 @@ export const completeRun = operation({
   }),
   output: z.strictObject({ outcome: z.literal("completed") }),
   errors: [...REFUSALS, "payload_too_large"],
-  async run({ db, limits, fail }, { orphanedSteps, ...item }) {
+  async run(context, { orphanedSteps, ...item }) {
+    const { db, fail } = context;
     const result = payloadText(item.result);
-    if (result !== undefined && result.bytes > limits.payloadBytes)
-      throw fail("payload_too_large", {
-        field: "result",
-        bytes: result.bytes,
-        limitBytes: limits.payloadBytes,
-      });
+    checkPayload("result", result, context);
     const [row] = await db.batch(leases.complete, [
       { ...item, result, orphaned: orphanedSteps.length === 0 ? undefined : orphanedSteps },
     ]);
@@ -186,14 +183,10 @@ export const failRun = operation({
     attempts: z.int(),
   }),
   errors: [...REFUSALS, "payload_too_large"],
-  async run({ db, limits, fail }, { orphanedSteps, ...item }) {
+  async run(context, { orphanedSteps, ...item }) {
+    const { db, fail } = context;
     const error = payloadText(item.error);
-    if (error !== undefined && error.bytes > limits.payloadBytes)
-      throw fail("payload_too_large", {
-        field: "error",
-        bytes: error.bytes,
-        limitBytes: limits.payloadBytes,
-      });
+    checkPayload("error", error, context);
     const [row] = await db.batch(leases.fail, [
       {
         ...item,

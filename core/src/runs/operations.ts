@@ -2,6 +2,7 @@ import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { readCursor, writeCursor } from "../cursor.ts";
 import { payloadText } from "../json-text.ts";
+import { checkPayload } from "../limits.ts";
 import { operation } from "../operation.ts";
 import { differences, hash } from "./identity.ts";
 import {
@@ -49,18 +50,16 @@ export const createRun = operation({
   }),
   output: z.strictObject({ runId: RunId, created: z.boolean(), status: Status }),
   errors: ["idempotency_conflict", "payload_too_large"],
-  async run({ db, actor, limits, fail }, { tags, ...given }) {
+  async run(context, { tags, ...given }) {
+    const { db, actor, limits, fail } = context;
     const body = {
       input: given.input,
       inputMeta: given.inputMeta,
       metadata: given.metadata,
       tags: [...new Set(tags)].sort(),
     };
-    for (const field of ["input", "inputMeta", "metadata"] as const) {
-      const bytes = payloadText(body[field])?.bytes ?? 0;
-      if (bytes > limits.payloadBytes)
-        throw fail("payload_too_large", { field, bytes, limitBytes: limits.payloadBytes });
-    }
+    for (const field of ["input", "inputMeta", "metadata"] as const)
+      checkPayload(field, payloadText(body[field]), context);
     const { workflow, idempotencyKey } = given;
     const row = await db.one(runs.create, {
       ...body,

@@ -1,5 +1,6 @@
 import type { JsonText } from "../json-text.ts";
 import { batch, items, statement } from "../statement.ts";
+import type { OpenStepRow } from "./rules.ts";
 import type { Run } from "./schema.ts";
 
 /** Makes a run at rest ready to be begun, with a fresh budget; changes nothing on a dry run. */
@@ -53,21 +54,7 @@ export const recover = statement<
     from held left join readied using (run_id)`;
 
 /** Steps that are not completed, with the last event that speaks of each; at most 200. */
-export const openSteps = statement<
-  { runId: string },
-  {
-    name: string;
-    key: string;
-    status: "begun" | "failed_retryable" | "manual_review" | "failed";
-    onUnknown: "failed_retryable" | "manual_review" | "failed";
-    epoch: number;
-    attempt: number;
-    reason: string | null;
-    contract: JsonText | null;
-    error: JsonText | null;
-    eventSeqs: number[];
-  }
->("runs.open_steps")`
+export const openSteps = statement<{ runId: string }, OpenStepRow>("runs.open_steps")`
   select s.name, s.key, s.status, s.on_unknown, s.epoch, s.attempt, s.reason, s.contract, s.error, array(
       select e.seq::int from tidebase.events e
        where e.run_id = s.run_id and e.type in ('step.begun', 'step.failed', 'step.reviewed')

@@ -1,5 +1,5 @@
 import { onlyReads } from "../steps/rules.ts";
-import type { Contract } from "../steps/schema.ts";
+import type { Contract, OnUnknown } from "../steps/schema.ts";
 import { type OpenStep, type ResumeHint, type Run, readJson, type Verdict } from "./schema.ts";
 
 const LINE_LENGTH = 500;
@@ -21,7 +21,7 @@ export interface OpenStepRow {
   readonly name: string;
   readonly key: string;
   readonly status: OpenStep["status"];
-  readonly onUnknown: "failed_retryable" | "manual_review" | "failed";
+  readonly onUnknown: OnUnknown;
   readonly epoch: number;
   readonly attempt: number;
   readonly reason: string | null;
@@ -112,10 +112,15 @@ export function verdict({ run, completedSteps, steps, warnings, eventSeqs }: Fac
       step: { name, key },
     });
   }
+  const kept = `${count(completedSteps, "completed step")} will replay and never run again`;
   const again =
-    steps.length === 0 ? "no begun step runs twice" : `${steps.length} unfinished steps run again`;
-  const reason = `${completedSteps} completed steps replay and never run again; ${again}.`;
+    steps.length === 0 ? "" : `; ${count(steps.length, "unfinished step")} will run again`;
+  const reason = `${kept}${again}.`;
   return answered("safe", reason, invoke(readJson<ResumeHint>(run.resumeHint)));
+}
+
+function count(n: number, noun: string): string {
+  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
 }
 
 function invoke(hint: ResumeHint | null): Verdict["next"] {
@@ -124,7 +129,7 @@ function invoke(hint: ResumeHint | null): Verdict["next"] {
   const { command, cwd } = hint;
   return {
     action: "invoke",
-    text: "Start the program again as `command` says, in `cwd`.",
+    text: "Start the program again with its recorded command, in its recorded folder.",
     command,
     ...(cwd === undefined ? {} : { cwd }),
   };

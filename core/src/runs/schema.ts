@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type JsonText, unread } from "../json-text.ts";
+import { isJsonObject, type JsonText, unread } from "../json-text.ts";
 
 const UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
@@ -39,12 +39,8 @@ export const StoredPayload = unread(Payload.nullable());
  */
 export const JsonObject = z
   .unknown()
-  .refine(isObject, "must be a JSON object")
+  .refine(isJsonObject, "must be a JSON object")
   .meta({ type: "object" }) as z.ZodType<unknown> as z.ZodType<Record<string, unknown>>;
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /** What every write of a worker carries. */
 export const Lease = z.strictObject({ runId: RunId, epoch: z.int().min(0), grantId: GrantId });
@@ -100,14 +96,21 @@ export const ResumeHint = z.strictObject({
 export type ResumeHint = z.output<typeof ResumeHint>;
 
 /** A failure as its owner saw it. Unknown members are kept. */
-export const RecordedError = JsonObject.refine(
-  ({ message }) => typeof message === "string",
-  "must have a `message`",
-).meta({
-  type: "object",
-  properties: { name: { type: "string" }, message: { type: "string" }, stack: { type: "string" } },
-  required: ["message"],
-}) as z.ZodType<unknown> as z.ZodType<{ message: string; [member: string]: unknown }>;
+export const RecordedError = z
+  .unknown()
+  .refine(
+    (value) => isJsonObject(value) && typeof value["message"] === "string",
+    "must be a JSON object with a `message`",
+  )
+  .meta({
+    type: "object",
+    properties: {
+      name: { type: "string" },
+      message: { type: "string" },
+      stack: { type: "string" },
+    },
+    required: ["message"],
+  }) as z.ZodType<unknown> as z.ZodType<{ message: string; [member: string]: unknown }>;
 
 export const StepCounts = z.strictObject({
   completed: z.int(),

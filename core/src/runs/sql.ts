@@ -24,6 +24,7 @@ export const refused = fragment`when held.i is null then 'run_not_found'
       when held.status = 'cancelled' then 'run_cancelled'
       when not held.fenced then 'lease_lost'`;
 
+/** The outcomes that `refused` gives. */
 export type Refused = "run_not_found" | "run_cancelled" | "lease_lost";
 
 /** `again`: lost to a row that is newer than this snapshot. */
@@ -93,6 +94,7 @@ export const body = statement<
   select r.workflow, r.idempotency_key, r.tags, p.input, p.input_meta, p.metadata
     from tidebase.runs r left join tidebase.payloads p using (run_id) where r.run_id = $run_id::uuid`;
 
+/** No row when the run is unknown; nulls when it has none. */
 export const payloads = statement<
   { runId: string },
   Record<"input" | "inputMeta" | "result" | "resultMeta", JsonText | null>
@@ -113,6 +115,7 @@ const summary = fragment`r.run_id, r.workflow, r.status, r.failure_class, r.atte
 const around = fragment`left join tidebase.payloads p on p.run_id = r.run_id
     left join tidebase.events e on (e.run_id, e.seq) = (r.run_id, r.last_seq)`;
 
+/** The run with its steps counted by what they mean now. */
 export const get = statement<{ runId: string }, Run & StepCounts>("runs.get")`
   select ${summary}, r.epoch, r.idempotency_key, p.metadata, h.version, h.holder, h.resume_hint, p.error,
     s.completed, s.begun, s.failed, s.manual_review

@@ -33,7 +33,7 @@ export async function readVerdict(
         orphaned.length === 0
           ? []
           : [
-              `The code changed: the last attempt never asked for ${orphaned.length} recorded steps.`,
+              `The code changed: recorded steps that the last attempt never asked for: ${orphaned.length}.`,
             ],
       eventSeqs: events.map(({ seq }) => seq),
     }),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
+import { checkPayload } from "../limits.ts";
 import { operation } from "../operation.ts";
 import { Lease, Name, Payload, REFUSALS, RunId } from "../runs/schema.ts";
 import * as runs from "../runs/sql.ts";
@@ -50,14 +51,10 @@ export const writeState = operation({
     recorded: z.boolean().describe("True when this write key had been written before."),
   }),
   errors: [...REFUSALS, "version_conflict", "payload_too_large"],
-  async run({ db, actor, limits, fail }, { value, ...item }) {
+  async run(context, { value, ...item }) {
+    const { db, actor, fail } = context;
     const body = payloadText(value ?? null);
-    if (body.bytes > limits.payloadBytes)
-      throw fail("payload_too_large", {
-        field: "value",
-        bytes: body.bytes,
-        limitBytes: limits.payloadBytes,
-      });
+    checkPayload("value", body, context);
     const [row] = await db.batch(state.write, [
       { ...item, body, createdBy: item.createdBy ?? actor.name },
     ]);

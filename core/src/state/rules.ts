@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
+import { isJsonObject } from "../json-text.ts";
 
 /**
  * RFC 7386: members of the patch replace or, when null, remove those of the target; anything that is
  * not an object replaces the whole. The target is not changed.
  */
 export function mergePatch(target: unknown, patch: unknown): unknown {
-  if (!isObject(patch)) return patch;
-  const merged = new Map(Object.entries(isObject(target) ? target : {}));
+  if (!isJsonObject(patch)) return patch;
+  const merged = new Map(Object.entries(isJsonObject(target) ? target : {}));
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) merged.delete(name);
     else merged.set(name, mergePatch(merged.get(name), value));
@@ -43,7 +44,7 @@ export function patchBetween(from: unknown, to: unknown): PatchOperation[] {
 
 function compare(from: unknown, to: unknown, path: string, into: PatchOperation[]): void {
   if (isDeepStrictEqual(from, to)) return;
-  if (isObject(from) && isObject(to)) compareMembers(from, to, path, into);
+  if (isJsonObject(from) && isJsonObject(to)) compareMembers(from, to, path, into);
   else if (Array.isArray(from) && Array.isArray(to)) compareItems(from, to, path, into);
   else into.push({ op: "replace", path, value: to });
 }
@@ -79,8 +80,4 @@ function compareItems(
   for (let i = head; i < both; i++) compare(from[i], to[i], `${path}/${i}`, into);
   for (let i = fromEnd - 1; i >= both; i--) into.push({ op: "remove", path: `${path}/${i}` });
   for (let i = both; i < toEnd; i++) into.push({ op: "add", path: `${path}/${i}`, value: to[i] });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

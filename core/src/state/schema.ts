@@ -4,6 +4,7 @@ import { JsonObject, Name, RunId, storable } from "../runs/schema.ts";
 
 export const StreamName = Name.min(1).default("state").describe("Name of the stream.");
 
+/** How long a version is worth keeping, from least to most. */
 export const Importance = z.enum(["transient", "normal", "checkpoint", "milestone"]);
 
 /** What a version may say of itself. */
@@ -43,6 +44,7 @@ export const Version = z.strictObject({
   createdAt: z.iso.datetime(),
 });
 
+/** The members that name a stream. */
 export const StreamOfRun = { runId: RunId, stream: StreamName };
 
 /** RFC 6902. */

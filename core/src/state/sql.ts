@@ -160,6 +160,7 @@ export const keepKeyframe = statement<
   select run_id, $stream::text, $version::bigint, $body::text from tidebase.runs where run_id = $run_id::uuid
   on conflict do nothing returning version`;
 
+/** Newest first, without documents; at most `limit`. */
 export const versions = statement<
   { runId: string; stream: string; before?: number | undefined; labeled: boolean; limit: number },
   {
@@ -184,6 +185,7 @@ export const versions = statement<
        select from tidebase.labels l where (l.run_id, l.stream, l.version) = (v.run_id, v.stream, v.version)))
    order by v.version desc limit $limit::int`;
 
+/** By name; at most 1,000. */
 export const streams = statement<{ runId: string }, { stream: string; version: number }>(
   "state.streams",
 )`

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
+import { checkPayload } from "../limits.ts";
 import { operation } from "../operation.ts";
 import { AsOf } from "../runs/recovery-operations.ts";
 import { oneLine } from "../runs/rules.ts";
@@ -45,14 +46,10 @@ export const reviewStep = operation({
     "run_changed",
     "payload_too_large",
   ],
-  async run({ db, actor, limits, fail }, { output, ...given }) {
+  async run(context, { output, ...given }) {
+    const { db, actor, fail } = context;
     const text = payloadText(given.decision === "completed" ? (output ?? null) : undefined);
-    if (text !== undefined && text.bytes > limits.payloadBytes)
-      throw fail("payload_too_large", {
-        field: "output",
-        bytes: text.bytes,
-        limitBytes: limits.payloadBytes,
-      });
+    checkPayload("output", text, context);
     const becomes = { retry: "failed_retryable", completed: "completed", failed: "failed" }[
       given.decision
     ];

@@ -1,7 +1,6 @@
 import { type JsonText, payloadText } from "../json-text.ts";
 import { type Limits, STEP_INPUT_BYTES } from "../limits.ts";
-import type { Contract } from "./schema.ts";
-import type { OnUnknown } from "./sql.ts";
+import type { Contract, OnUnknown } from "./schema.ts";
 
 /** Whether a step says that it changes nothing outside. */
 export function onlyReads({ sideEffects = [] }: Contract): boolean {

@@ -34,6 +34,9 @@ export const Contract = z.strictObject({
 });
 export type Contract = z.output<typeof Contract>;
 
+/** What becomes of a step that was begun and never finished. */
+export type OnUnknown = "failed_retryable" | "manual_review" | "failed";
+
 const step = {
   ...Lease.shape,
   name: StepName,
@@ -52,9 +55,11 @@ const promise = {
   contract: Contract.optional(),
 };
 
+/** A step about to run, as its worker announces it. */
 export const StepBegin = z.strictObject({ ...step, ...promise });
 export type StepBegin = z.output<typeof StepBegin>;
 
+/** A finished step with its output. */
 export const StepCompletion = z.strictObject({
   ...step,
   ...promise,
@@ -63,6 +68,7 @@ export const StepCompletion = z.strictObject({
 });
 export type StepCompletion = z.output<typeof StepCompletion>;
 
+/** A failed attempt of a step. */
 export const StepFailure = z.strictObject({
   ...step,
   ...promise,
@@ -80,6 +86,7 @@ export const StepFailure = z.strictObject({
 });
 export type StepFailure = z.output<typeof StepFailure>;
 
+/** What `steps.begin` answers for an item. */
 export const BeginOutcome = z.enum([
   "execute",
   "replayed",
@@ -90,6 +97,7 @@ export const BeginOutcome = z.enum([
   ...REFUSALS,
 ]);
 
+/** What `steps.complete` answers for an item. */
 export const CompleteOutcome = z.enum([
   "completed",
   "manual_review_required",
@@ -99,6 +107,7 @@ export const CompleteOutcome = z.enum([
   ...REFUSALS,
 ]);
 
+/** What `steps.fail` answers for an item: the status the step now has, or a refusal. */
 export const FailOutcome = z.enum([
   "completed",
   "failed_retryable",
@@ -141,6 +150,7 @@ export const Unfinished = z.strictObject({
   retryInMs: z.int().nullable().describe("How long the step's backoff still lasts."),
 });
 
+/** A step as lists show it: without its payloads. */
 export const StepRecord = z.strictObject({
   name: z.string(),
   key: z.string(),

@@ -2,10 +2,7 @@ import type { z } from "zod";
 import type { JsonText } from "../json-text.ts";
 import { held, lease, type Refused, refused } from "../runs/sql.ts";
 import { batch, fragment, items, statement } from "../statement.ts";
-import type { StepBegin, StepCompletion, StepFailure, StepRecord } from "./schema.ts";
-
-/** What becomes of a step that was begun and never finished. */
-export type OnUnknown = "failed_retryable" | "manual_review" | "failed";
+import type { OnUnknown, StepBegin, StepCompletion, StepFailure, StepRecord } from "./schema.ts";
 
 const step = {
   ...lease,
@@ -230,6 +227,7 @@ export const journal = statement<
 const recorded = fragment`name, key, status, attempt, epoch, contract, input_hash, reason, error,
     octet_length(output) as output_bytes, begun_at, ended_at`;
 
+/** By name and key. */
 export const list = statement<
   { runId: string; afterName: string; afterKey: string; limit: number },
   z.output<typeof StepRecord>
@@ -238,6 +236,7 @@ export const list = statement<
    where run_id = $run_id::uuid and (name, key) > ($after_name::text, $after_key::text)
    order by name, key limit $limit::int`;
 
+/** One step with its payloads; no row when there is none. */
 export const get = statement<
   { runId: string; name: string; key: string },
   z.output<typeof StepRecord> & Record<"input" | "output" | "outputMeta", JsonText | null>

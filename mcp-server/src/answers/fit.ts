@@ -55,6 +55,7 @@ function sizeOf(answer: object): number {
   return Buffer.byteLength(JSON.stringify(answer));
 }
 
+/** The schema of `truncated`. */
 export const Truncated = z
   .object({ field: z.string(), shown: z.int(), total: z.int() })
   .optional()

@@ -15,7 +15,9 @@ export interface EventRow {
   readonly data: unknown;
 }
 
+/** What every answer about an event says of it in our words. */
 export const eventFields = { seq: z.int(), type: z.string(), at: Instant, age: Age };
+/** The event's data, in the words of others. */
 export const ForeignEvent = z.object({ seq: z.int(), data: z.string() });
 
 /** Characters of an event's data, at first and at least. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Age, age, Instant } from "../answers/time.ts";
 import { quote } from "../answers/untrusted.ts";
 
+/** As core makes it: `run_` and a uuid. */
 export const RunId = z
   .string()
   .regex(/^run_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be run_ and a lower-case uuid")
@@ -10,6 +11,7 @@ export const RunId = z
 
 export const Status = z.enum(STATUSES);
 export const FailureClass = z.enum(FAILURE_CLASSES);
+/** Next steps, in our words. */
 export const Hints = z.array(z.string()).optional();
 
 /** What every answer about a run says of it in our words. */

@@ -10,11 +10,13 @@ export interface Meta extends Notes {
   readonly v: typeof META_VERSION;
 }
 
+/** Raised when an older SDK could not follow the notes. */
 export const META_VERSION = 1;
 
 /** `"Date"` is short for `{"is":"Date"}`. */
 type Note = string | Notes;
 
+/** What is noted on one place and on its members. */
 export interface Notes {
   /** What the JSON at this place stands for. */
   is?: string;

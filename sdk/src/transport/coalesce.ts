@@ -1,0 +1,88 @@
+import { isTidebaseError } from "../errors.ts";
+
+/** An item on its way, and who waits for its result. */
+interface Pending<Result> {
+  /** The item as JSON. */
+  readonly text: string;
+  resolve(result: Result): void;
+  reject(error: unknown): void;
+}
+
+/** The server takes at most this many items in one request … */
+const ITEMS_MAX = 1000;
+/** … and a request stays well below its limit for bodies, unless one item alone is larger. */
+const BYTES_MAX = 4_000_000;
+
+/**
+ * One request at a time; what is added while it is out travels together in the next one. A lone
+ * item waits for nothing, sixteen busy runs share a round trip and a commit. When the request as a
+ * whole is refused for what one item says, each is sent alone and fails alone.
+ */
+export function coalesce<Result>(
+  send: (items: readonly string[]) => Promise<readonly Result[]>,
+): (item: string) => Promise<Result> {
+  let pending: Pending<Result>[] = [];
+  let sending = false;
+
+  async function sendAll(): Promise<void> {
+    sending = true;
+    while (pending.length > 0) {
+      const batch = pending.slice(0, fitting(pending));
+      pending = pending.slice(batch.length);
+      await sendBatch(batch, send);
+      await nextTurn(); // whoever was just answered may write again at once: take it along
+    }
+    sending = false;
+  }
+
+  return (text) =>
+    new Promise((resolve, reject) => {
+      pending.push({ text, resolve, reject });
+      if (pending.length === 1 && !sending) void nextTurn().then(sendAll);
+    });
+}
+
+/** How many of the pending items go together: at least one. */
+function fitting(pending: readonly Pending<unknown>[]): number {
+  let bytes = 0;
+  let count = 0;
+  for (const { text } of pending) {
+    bytes += Buffer.byteLength(text);
+    if (count === ITEMS_MAX || (count > 0 && bytes > BYTES_MAX)) break;
+    count += 1;
+  }
+  return count;
+}
+
+async function sendBatch<Result>(
+  batch: readonly Pending<Result>[],
+  send: (items: readonly string[]) => Promise<readonly Result[]>,
+): Promise<void> {
+  try {
+    const results = await send(batch.map(({ text }) => text));
+    for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+  } catch (error) {
+    const final = batch.length === 1 || !isOneItemsFault(error);
+    for (const item of batch) {
+      if (final) item.reject(error);
+      else await sendBatch([item], send);
+    }
+  }
+}
+
+function isOneItemsFault(error: unknown): boolean {
+  return isTidebaseError(
+    error,
+    "input_invalid",
+    "input_refused",
+    "json_malformed",
+    "number_out_of_range",
+    "body_too_large",
+    "payload_too_large",
+    "internal",
+  );
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

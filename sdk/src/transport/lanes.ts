@@ -1,0 +1,36 @@
+import { type Operations, routes } from "../operations.gen.ts";
+import type { CallOptions, Exchange } from "./calls.ts";
+import { coalesce } from "./coalesce.ts";
+
+type BatchName = "steps.begin" | "steps.complete" | "steps.fail" | "runs.heartbeat";
+type Result<Name extends BatchName> = Operations[Name]["output"]["results"][number];
+
+/**
+ * How the writes of all runs of this process reach the server. Items are JSON texts, so that an
+ * output is written out once; calls in flight at the same time share a request.
+ */
+export interface Lanes {
+  begin(item: string): Promise<Result<"steps.begin">>;
+  complete(item: string): Promise<Result<"steps.complete">>;
+  fail(item: string): Promise<Result<"steps.fail">>;
+  /** One try only: the next beat is the second one. */
+  heartbeat(item: string): Promise<Result<"runs.heartbeat">>;
+}
+
+/** `giveUpAfterMs` is how long a step's record is kept and sent again while the server is away. */
+export function lanesOver(exchange: Exchange, giveUpAfterMs: number, beatTimeoutMs: number): Lanes {
+  const lane = <Name extends BatchName>(name: Name, options: CallOptions) => {
+    const path = routes[name].slice("POST ".length);
+    return coalesce<Result<Name>>(async (items) => {
+      const text = await exchange("POST", path, `{"items":[${items.join(",")}]}`, options);
+      return (JSON.parse(text) as { results: Result<Name>[] }).results;
+    });
+  };
+  const patient = { patienceMs: giveUpAfterMs };
+  return {
+    begin: lane("steps.begin", patient),
+    complete: lane("steps.complete", patient),
+    fail: lane("steps.fail", patient),
+    heartbeat: lane("runs.heartbeat", { patienceMs: 0, timeoutMs: beatTimeoutMs }),
+  };
+}
