@@ -133,7 +133,7 @@ create table tidebase.versions (
   created_at timestamptz not null,
   primary key (run_id, stream, version)
 );
-create unique index versions_write_key on tidebase.versions (run_id, write_key) where write_key is not null;
+create unique index versions_write_key on tidebase.versions (run_id, stream, write_key) where write_key is not null;
 
 -- A cache: the folded document at a version, written by whoever folded many patches.
 create table tidebase.keyframes (
@@ -153,11 +153,10 @@ create table tidebase.labels (
   importance text not null check (importance in ('transient', 'normal', 'checkpoint', 'milestone')),
   target_type text,
   target_ref text,
-  write_key text,
+  write_keys text[] not null default '{}',
   created_at timestamptz not null,
   primary key (run_id, stream, version, label)
 );
-create unique index labels_write_key on tidebase.labels (run_id, write_key) where write_key is not null;
 
 -- Keys are kept as their SHA-256; whoever reads the table cannot use them.
 create table tidebase.api_keys (
@@ -182,10 +181,11 @@ create table tidebase.audit (
   outcome text not null
 );
 
--- Rows a sweep could not settle: after five tries it leaves them alone, and the others go on.
+-- Rows a sweep could not settle: after five tries it leaves them alone until they are begun again, and the others go on.
 create table tidebase.quarantine (
   sweep text not null,
   run_id uuid not null,
+  epoch bigint not null,
   tries int not null,
   last_error text not null,
   at timestamptz not null,

@@ -95,7 +95,7 @@ export function sqlState(error: unknown): string | undefined {
 async function isDirect(client: pg.ClientBase, readOnly: boolean): Promise<boolean> {
   const text = `select set_config('plan_cache_mode', 'force_generic_plan', false),
       set_config('enable_seqscan', 'off', false),
-      set_config('default_transaction_read_only', $2, false)
+      set_config('DateStyle', 'ISO, MDY', false), set_config('default_transaction_read_only', $2, false)
     where pg_backend_pid() = $1`;
   const processID: unknown = Reflect.get(client, "processID");
   return (await client.query(text, [processID, readOnly ? "on" : "off"])).rowCount === 1;

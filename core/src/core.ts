@@ -80,10 +80,12 @@ export function openCore(options: CoreOptions): Core {
     await authorize(db, operation, raw, actor);
     const input = parseInput(operation, raw);
     const fail = (code: ErrorCode, data = {}) => new TidebaseError(code, data);
+    if (isPrivileged(operation)) await note(db, operation, input, actor, "attempted");
     try {
       const answer = await operation.run({ db, actor, limits, fail }, input);
       if (operation.effect !== "read") hub.touched(runsTouched(input, answer));
-      if (isPrivileged(operation)) await note(db, operation, input, actor, "done");
+      if (isPrivileged(operation))
+        await note(db, operation, { ...input, ...answer }, actor, "done");
       if (options.checkAnswers === true) operation.output.parse(JSON.parse(toJson(answer)));
       return answer as z.output<Op["output"]>;
     } catch (error) {
@@ -130,7 +132,20 @@ async function authorize(
   if (db.readOnly && effect !== "read") throw new TidebaseError("store_read_only");
 }
 
-/** The audit trail: every refused or privileged act, by whom and with what outcome (model.md §16). */
+/** What an act was about: a run or an API key. */
+function targetOf(input: unknown): string | undefined {
+  const keyId: unknown =
+    typeof input === "object" && input !== null ? Reflect.get(input, "keyId") : undefined;
+  return (
+    runsTouched(input, undefined)[0] ??
+    (typeof keyId === "string" ? keyId.slice(0, 100) : undefined)
+  );
+}
+
+/**
+ * The audit trail: every refused or privileged act, by whom and with what outcome (model.md §16). A
+ * privileged act is noted before and after, so that a crash in between leaves the attempt.
+ */
 async function note(
   db: Database,
   { name }: AnyOperation,
@@ -139,7 +154,7 @@ async function note(
   outcome: string,
 ): Promise<void> {
   if (db.readOnly) return;
-  const target = runsTouched(input, undefined)[0];
+  const target = targetOf(input);
   await db.one(access.audit, {
     actor: actor.name,
     via: actor.via,

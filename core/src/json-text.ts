@@ -59,9 +59,18 @@ export function unread<Schema extends z.ZodType>(
  * JSON.stringify for answers: plain objects and arrays, with every JsonText copied in as it stands.
  */
 export function toJson(value: unknown): string {
+  try {
+    return spliced(value);
+  } catch (error) {
+    if (error instanceof RangeError) return JSON.stringify(value); // deeper than this stack, not than that
+    throw error;
+  }
+}
+
+function spliced(value: unknown): string {
   if (value instanceof JsonText) return value.text;
-  if (Array.isArray(value)) return `[${value.map(toJson).join(",")}]`;
+  if (Array.isArray(value)) return `[${value.map(spliced).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${toJson(member)}`).join(",")}}`;
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${spliced(member)}`).join(",")}}`;
 }

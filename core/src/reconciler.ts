@@ -26,9 +26,10 @@ const quarantine = statement<{ sweep: string; runId: string; message: string }, 
   "sweeps.quarantine",
 )`
   with tried as (
-    insert into tidebase.quarantine as q (sweep, run_id, tries, last_error, at)
-    values ($sweep::text, $run_id::uuid, 1, $message::text, tidebase.now())
-    on conflict (sweep, run_id) do update set tries = q.tries + 1, last_error = excluded.last_error, at = excluded.at
+    insert into tidebase.quarantine as q (sweep, run_id, epoch, tries, last_error, at)
+    select $sweep::text, run_id, epoch, 1, $message::text, tidebase.now() from tidebase.runs where run_id = $run_id::uuid
+    on conflict (sweep, run_id) do update set tries = case when q.epoch = excluded.epoch then q.tries + 1 else 1 end,
+      epoch = excluded.epoch, last_error = excluded.last_error, at = excluded.at
     returning run_id, tries
   ), counted as (
     update tidebase.runs r set last_seq = r.last_seq + 1 from tried where r.run_id = tried.run_id and tried.tries = 5
@@ -117,5 +118,5 @@ async function setAside(
   { runId }: { runId: string },
   message: string,
 ): Promise<void> {
-  await db.one(quarantine, { sweep: name, runId, message });
+  await db.maybe(quarantine, { sweep: name, runId, message });
 }

@@ -79,7 +79,7 @@ test("refused and privileged acts are in the audit trail, newest first", async (
   const reader = { name: "reader", scopes: ["read" as const], via: "key_x" };
   const refused = db.core.execute(operationNamed("runs.recover"), { runId }, reader);
   await expect(refused).rejects.toMatchObject({ code: "scope_missing" });
-  const { entries } = await db.call("audit.list", { limit: 2 });
+  const { entries } = await db.call("audit.list", { limit: 3 });
   expect(entries).toMatchObject([
     {
       actor: "reader",
@@ -89,6 +89,7 @@ test("refused and privileged acts are in the audit trail, newest first", async (
       outcome: "scope_missing",
     },
     { actor: "local", operation: "runs.recover", target: runId, outcome: "done" },
+    { actor: "local", operation: "runs.recover", target: runId, outcome: "attempted" },
   ]);
 });
 

@@ -37,8 +37,25 @@ export type StateRead = Operations["state.read"]["output"];
 /** A page of versions without their documents. */
 export type StateVersions = Operations["state.versions"]["output"];
 
-/** Writes made by one attempt outside of steps, counted by their content. */
-export type WriteCounts = Map<string, number>;
+/** What the streams of one attempt share. */
+export class StateWrites {
+  readonly #counts = new Map<string, number>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** How often this attempt has written such content outside of steps, this time included. */
+  count(hash: string): number {
+    const count = (this.#counts.get(hash) ?? 0) + 1;
+    this.#counts.set(hash, count);
+    return count;
+  }
+
+  /** One after another, in the order of the calls: writers of one run only slow each other down. */
+  inTurn<Result>(write: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(write);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
 
 /**
  * A stream of versions of one JSON document. Every write carries a key, so that a resumed run,
@@ -49,19 +66,19 @@ export type WriteCounts = Map<string, number>;
 export class RunState {
   readonly #connection: Connection;
   readonly #held: HeldLease;
-  readonly #counts: WriteCounts;
+  readonly #writes: StateWrites;
   readonly #stream: string;
 
-  constructor(connection: Connection, held: HeldLease, counts: WriteCounts, stream = "state") {
+  constructor(connection: Connection, held: HeldLease, writes: StateWrites, stream = "state") {
     this.#connection = connection;
     this.#held = held;
-    this.#counts = counts;
+    this.#writes = writes;
     this.#stream = stream;
   }
 
   /** Another stream of the run, with versions of its own. */
   stream(name: string): RunState {
-    return new RunState(this.#connection, this.#held, this.#counts, name);
+    return new RunState(this.#connection, this.#held, this.#writes, name);
   }
 
   /** Replaces the document. It must be plain JSON: `state_not_json` otherwise. */
@@ -81,7 +98,7 @@ export class RunState {
   ): Promise<StateWritten> {
     const { key, ...remark } = options;
     const writeKey = key ?? this.#writeKey("label", [label, options.version]);
-    return this.#recorded("state.label", { ...this.#own(), ...remark, label, writeKey });
+    return this.#send("state.label", { ...this.#own(), ...remark, label, writeKey });
   }
 
   /** The document now; undefined while nothing was ever written. */
@@ -124,7 +141,7 @@ export class RunState {
     const { key, ...rest } = options;
     const plain = plainJson(value, kind);
     const writeKey = key ?? this.#writeKey(kind, [plain, options.label]);
-    return this.#recorded("state.write", { ...this.#own(), ...rest, kind, value: plain, writeKey });
+    return this.#send("state.write", { ...this.#own(), ...rest, kind, value: plain, writeKey });
   }
 
   #writeKey(kind: string, content: unknown): string {
@@ -135,9 +152,14 @@ export class RunState {
       return `step:${inputHash([name, key, lease.epoch, attempt])}:${step.writes}`;
     }
     const hash = inputHash([kind, this.#stream, content]);
-    const count = (this.#counts.get(hash) ?? 0) + 1;
-    this.#counts.set(hash, count);
-    return `run:${hash}:${count}`;
+    return `run:${hash}:${this.#writes.count(hash)}`;
+  }
+
+  #send<Name extends "state.write" | "state.label">(
+    name: Name,
+    input: Operations[Name]["input"],
+  ): Promise<StateWritten> {
+    return this.#writes.inTurn(() => this.#recorded(name, input));
   }
 
   async #recorded<Name extends "state.write" | "state.label">(

@@ -25,7 +25,7 @@ export interface Hub {
 
 /** Listens and polls only while somebody watches; `close` ends both. */
 export function openHub(db: Database, options: { databaseUrl: string; schema: string }): Hub {
-  const channel = `${options.schema}.events`;
+  const channel = `${options.schema.slice(0, 56)}.events`; // a name has 63 bytes; sharing one costs hints
   const watchers = new Map<string, Set<() => void>>();
   const heads = new Map<string, number>();
   const changed = new Set<string>();
@@ -33,7 +33,7 @@ export function openHub(db: Database, options: { databaseUrl: string; schema: st
     for (const runId of message === EVERY_RUN ? watchers.keys() : message.split(",")) wake(runId);
   });
   let sending: NodeJS.Timeout | undefined;
-  let polling: NodeJS.Timeout | undefined;
+  let stopPolling: (() => void) | undefined;
   let sentAt = 0;
 
   function wake(runId: string): void {
@@ -49,17 +49,12 @@ export function openHub(db: Database, options: { databaseUrl: string; schema: st
   }
 
   async function poll(): Promise<void> {
-    try {
-      for (const { runId, lastSeq } of await db.many(events.heads, {
-        runIds: [...watchers.keys()],
-      })) {
-        if (heads.get(runId) !== lastSeq) wake(runId);
-        heads.set(runId, lastSeq);
-      }
-    } catch {
-      // the database is away: the next poll tells
+    const runIds = [...watchers.keys()];
+    for (const { runId, lastSeq } of await db.many(events.heads, { runIds })) {
+      if (!watchers.has(runId)) continue;
+      if (heads.get(runId) !== lastSeq) wake(runId);
+      heads.set(runId, lastSeq);
     }
-    if (polling !== undefined) polling = setTimeout(poll, POLL_MS).unref();
   }
 
   return {
@@ -75,7 +70,7 @@ export function openHub(db: Database, options: { databaseUrl: string; schema: st
       const calls = watchers.get(runId) ?? new Set();
       watchers.set(runId, calls.add(call));
       listener.start();
-      polling ??= setTimeout(poll, POLL_MS).unref();
+      stopPolling ??= repeat(poll, POLL_MS);
       return () => {
         calls.delete(call);
         if (calls.size === 0) {
@@ -83,17 +78,34 @@ export function openHub(db: Database, options: { databaseUrl: string; schema: st
           heads.delete(runId);
         }
         if (watchers.size > 0) return;
-        clearTimeout(polling);
-        polling = undefined;
+        stopPolling?.();
+        stopPolling = undefined;
         void listener.stop();
       };
     },
     async close() {
       clearTimeout(sending);
-      clearTimeout(polling);
-      polling = undefined;
+      stopPolling?.();
       await listener.stop();
     },
+  };
+}
+
+/** Does the work again and again, each time so long after the last; a failure waits for the next time. */
+function repeat(work: () => Promise<void>, pauseMs: number): () => void {
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  const turn = () =>
+    void work()
+      .catch(() => {})
+      .then(wait);
+  const wait = () => {
+    if (!stopped) timer = setTimeout(turn, pauseMs).unref();
+  };
+  wait();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
   };
 }
 

@@ -36,6 +36,15 @@ export function isGone({ pid, startTime }: Holder): boolean {
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return fields[0] === "Z" || fields[0] === "X" || fields[19] !== startTime;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ENOENT";
+    return (error as NodeJS.ErrnoException).code === "ENOENT" && !exists(pid);
+  }
+}
+
+/** /proc may hide the processes of other users (hidepid, ProtectProc=); a signal finds them. */
+function exists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }

@@ -9,18 +9,38 @@ export function hash(value: unknown): string {
   return `v1:${createHash("sha256").update(canonical(value)).digest("hex")}`;
 }
 
+/** Text as it stands, or a value still to be written. */
+type Piece = { readonly text: string } | { readonly value: unknown };
+
 /**
  * RFC 8785 asks of a value what JSON.stringify already gives, and sorted members. Unlike the
- * libraries' this does not refuse a lone surrogate: it is written as its escape.
+ * libraries' this does not refuse a lone surrogate, which is written as its escape, and no depth.
  */
 function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const members = Object.keys(value)
-    .sort()
-    .map((name) => [name, Reflect.get(value, name)] as const)
-    .filter(([, member]) => member !== undefined);
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
+  const written: string[] = [];
+  const left: Piece[] = [{ value }];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    if ("text" in next) written.push(next.text);
+    else if (typeof next.value === "object" && next.value !== null)
+      for (const piece of pieces(next.value).reverse()) left.push(piece);
+    else written.push(JSON.stringify(next.value) ?? "null");
+  }
+  return written.join("");
+}
+
+function pieces(container: object): Piece[] {
+  if (Array.isArray(container)) {
+    const items = container.flatMap((value, n) => [{ text: n === 0 ? "" : "," }, { value }]);
+    return [{ text: "[" }, ...items, { text: "]" }];
+  }
+  const members = Object.entries(container)
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([name, value], n) => [
+      { text: `${n === 0 ? "" : ","}${JSON.stringify(name)}:` },
+      { value },
+    ]);
+  return [{ text: "{" }, ...members, { text: "}" }];
 }
 
 /** The names of the members in which two bodies of a creation differ. */

@@ -87,7 +87,7 @@ export const recoverRun = operation({
     return {
       dryRun,
       status,
-      seq,
+      seq: dryRun ? verdict.seq : seq, // what the plan was read at; the run may have moved since
       replayedSteps: verdict.completedSteps,
       runAgain: verdict.steps.filter((step) => step.wouldRunAgain),
       held: verdict.steps.filter((step) => !step.wouldRunAgain),

@@ -53,15 +53,21 @@ export const recover = statement<
       else 'ready' end as outcome
     from held left join readied using (run_id)`;
 
-/** Steps that are not completed, with the last event that speaks of each; at most 200. */
+/** Steps that are not completed, those that stop a rerun first, with their latest events; at most 200. */
 export const openSteps = statement<{ runId: string }, OpenStepRow>("runs.open_steps")`
-  select s.name, s.key, s.status, s.on_unknown, s.epoch, s.attempt, s.reason, s.contract, s.error, array(
-      select e.seq::int from tidebase.events e
-       where e.run_id = s.run_id and e.type in ('step.begun', 'step.failed', 'step.reviewed')
-         and e.data ->> 'name' = s.name and e.data ->> 'key' = s.key
-       order by e.seq desc limit 3) as event_seqs
-    from tidebase.steps s where s.run_id = $run_id::uuid and s.status <> 'completed'
-   order by s.name, s.key limit 200`;
+  with open as materialized (
+    select name, key, status, on_unknown, epoch, attempt, reason, contract, error,
+      'failed_retryable' in (status, case when status = 'begun' then on_unknown end) is true as runs_again
+      from tidebase.steps where run_id = $run_id::uuid and status <> 'completed'
+     order by runs_again, name, key limit 200
+  ), told as materialized (
+    select e.data ->> 'name' as name, e.data ->> 'key' as key, array_agg(e.seq::int order by e.seq desc) as seqs
+      from tidebase.events e
+     where e.run_id = $run_id::uuid and e.type in ('step.begun', 'step.failed', 'step.reviewed') group by 1, 2
+  )
+  select open.name, open.key, status, on_unknown, epoch, attempt, reason, contract, error, coalesce(told.seqs[1:3], '{}') as event_seqs
+    from open left join told on (told.name, told.key) = (open.name, open.key)
+   order by runs_again, open.name, open.key`;
 
 /** The events that tell how the run came to its status: its last begin and its last end. */
 export const runEvents = statement<
@@ -82,10 +88,11 @@ export const suspects = statement<
   select r.run_id, r.epoch, r.lease_expires_at <= tidebase.now() as lease_over,
     case when h.epoch = r.epoch then h.holder end as holder
     from tidebase.runs r left join tidebase.holders h using (run_id)
-    left join tidebase.quarantine q on q.run_id = r.run_id and q.sweep = 'lost_workers' and q.tries >= 5
+    left join tidebase.quarantine q
+      on (q.run_id, q.sweep, q.epoch) = (r.run_id, 'lost_workers', r.epoch) and q.tries >= 5
    where r.status = 'running' and q.run_id is null
      and (r.lease_expires_at <= tidebase.now() or h.machine = $machine::text)
-   order by lease_over desc, r.run_id limit $limit::int`;
+   order by lease_over desc, random() limit $limit::int`;
 
 /** Interrupts runs that lost their worker. Re-checks on the locked row; whoever is faster wins. */
 export const interrupt = batch<

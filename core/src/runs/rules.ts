@@ -46,14 +46,14 @@ export function judge(row: OpenStepRow, run: { epoch: number; live: boolean }): 
     reason: unknown ? "unknown_outcome" : row.reason,
     error: row.error,
     wouldRunAgain,
-    why: why(contract, { settled, unknown }),
+    why: why(contract, { settled, unknown, reviewed: row.reason === "reviewed" }),
     eventSeqs: row.eventSeqs,
   };
 }
 
 function why(
   contract: Contract,
-  { settled, unknown }: { settled: string; unknown: boolean },
+  { settled, unknown, reviewed }: { settled: string; unknown: boolean; reviewed: boolean },
 ): string {
   const happened = unknown
     ? "It was begun and never recorded as finished; whether its effects happened is unknown."
@@ -65,6 +65,7 @@ function why(
       ? `${happened} Its contract asks for a person before it runs again.`
       : `${happened} It declares side effects without an idempotency key.`;
   }
+  if (reviewed) return `${happened} A review says that it did not happen and may run again.`;
   if (contract.replay === "auto") return `${happened} Its contract says that it may run again.`;
   return onlyReads(contract)
     ? `${happened} It declares no side effects.`

@@ -35,7 +35,7 @@ export const write = batch<
 >("state.write")`
   with ${items({ ...lease, stream: "text", kind: "text", body: "text", expect_version: "bigint", write_key: "text", label: "text", reason: "text", importance: "text", target: "text", created_by: "text" })},
   ${seen}, ${held}, known as materialized (
-    select item.i, v.version from item join tidebase.versions v using (run_id, write_key)
+    select item.i, v.version from item join tidebase.versions v using (run_id, stream, write_key)
   ), bumped as (
     insert into tidebase.streams as s (run_id, stream, version)
     select run_id, stream, 1 from held join seen using (i)
@@ -88,23 +88,24 @@ export const label = batch<
 >("state.label")`
   with ${items({ ...lease, stream: "text", version: "bigint", write_key: "text", label: "text", reason: "text", importance: "text", target: "text" })},
   ${seen}, ${held}, known as materialized (
-    select item.i, l.version from item join tidebase.labels l using (run_id, write_key)
+    select item.i, max(l.version) as version from item join tidebase.labels l using (run_id, stream)
+     where item.write_key = any (l.write_keys) group by item.i
   ), aimed as materialized (
     select held.*, s.version as latest, coalesce(held.version, s.version) as at_version
       from held join seen using (i) join tidebase.streams s using (run_id, stream)
      where held.fenced and held.last_seq = seen.seen_seq and coalesce(held.version, s.version) <= s.version
        and not exists (select from known where known.i = held.i)
   ), written as (
-    insert into tidebase.labels
-      (run_id, stream, version, label, reason, importance, target_type, target_ref, write_key, created_at)
+    insert into tidebase.labels as l
+      (run_id, stream, version, label, reason, importance, target_type, target_ref, write_keys, created_at)
     select run_id, stream, at_version, label, reason, coalesce(importance, 'checkpoint'), target::json ->> 'type',
-      target::json ->> 'id', write_key, tidebase.now() from aimed
-    on conflict (run_id, stream, version, label) do nothing
-    returning run_id, stream, version, label
+      target::json ->> 'id', array_remove(array[write_key], null), tidebase.now() from aimed
+    on conflict (run_id, stream, version, label) do update set write_keys = l.write_keys || excluded.write_keys
+    returning l.run_id, l.stream, l.version, l.label, l.xmax = 0 as fresh
   ), numbered as materialized (
     select aimed.i, run_id, stream, w.version, label, tidebase.now() as at,
       last_seq + row_number() over (partition by run_id order by aimed.i) as seq
-      from written w join aimed using (run_id, stream, label) where w.version = aimed.at_version
+      from written w join aimed using (run_id, stream, label) where w.fresh and w.version = aimed.at_version
   ), counted as (
     update tidebase.runs r set last_seq = n.seq, lease_expires_at = n.at + r.lease_ms * interval '1 ms'
       from (select run_id, max(seq) as seq, max(at) as at from numbered group by run_id) n where r.run_id = n.run_id

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
 import { operation } from "../operation.ts";
+import { oneLine } from "../runs/rules.ts";
 import { Name, Payload, RunId } from "../runs/schema.ts";
 import * as runs from "../runs/sql.ts";
 import { kept, keptOutput, onUnknown } from "./rules.ts";
@@ -122,6 +123,7 @@ export const failSteps = operation({
         ...kept(item),
         onUnknown: onUnknown(item.contract),
         error: boundedError(item.error, item.message, limits.payloadBytes),
+        message: oneLine(item.message),
       })),
     );
     return { results: rows.map(({ outcome }) => ({ outcome })) };

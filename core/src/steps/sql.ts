@@ -18,10 +18,12 @@ const step = {
 /** The items that may write: their lease is good, and the step exists or still fits the run. */
 const admitted = fragment`admitted as materialized (
     select ranked.* from (
-      select held.*, row_number() over (partition by run_id order by i) as nth from held where fenced
+      select held.*, s.run_id is not null as known,
+        count(*) filter (where s.run_id is null) over (partition by held.run_id order by i) as nth
+        from held left join tidebase.steps s on (s.run_id, s.name, s.key) = (held.run_id, held.name, held.key)
+       where fenced
     ) ranked
-     where step_count + nth <= max_steps
-        or exists (select from tidebase.steps s where (s.run_id, s.name, s.key) = (ranked.run_id, ranked.name, ranked.key))
+     where known or step_count + nth <= max_steps
   )`;
 
 /**
@@ -40,8 +42,12 @@ const counted = fragment`numbered as materialized (
      where r.run_id = n.run_id
   )`;
 
-/** `s` is as old as the snapshot: what this statement wrote is known from `numbered` alone. */
+/**
+ * `s` is as old as the snapshot: what this statement wrote is known from `numbered` alone. Unless the run
+ * moved while its lock was waited for, `s` is what the locked run holds.
+ */
 const answered = fragment`from item left join held using (i) left join admitted using (i) left join numbered using (i)
+    left join tidebase.runs seen on seen.run_id = item.run_id
     left join tidebase.steps s on (s.run_id, s.name, s.key) = (item.run_id, item.name, item.key)
    order by i`;
 
@@ -88,15 +94,15 @@ export const begin = batch<
   )
   select i, s.output, s.output_meta, s.input_hash, s.input, case ${refused}
       when numbered.i is not null then 'execute'
-      when admitted.i is null then 'run_too_long'
-      when s.run_id is null then 'again'
       when s.status = 'completed' and s.input_hash <> item.input_hash
         and split_part(s.input_hash, ':', 1) = split_part(item.input_hash, ':', 1) then 'input_mismatch'
       when s.status = 'completed' then 'replayed'
+      when held.last_seq <> seen.last_seq then 'again'
+      when admitted.i is null then 'run_too_long'
       when (s.epoch, s.attempt, s.status) = (item.epoch, item.attempt, 'begun') then 'execute'
       when s.status = 'failed' or s.status = 'begun' and s.on_unknown = 'failed' then 'step_failed'
       when s.status = 'manual_review' or s.on_unknown = 'manual_review' then 'manual_review_required'
-      else 'again' end as outcome
+      else 'execute' end as outcome
   ${answered}`;
 
 /** Records completions, begun before or not. A repeated request gets the recorded answer. */
@@ -125,20 +131,18 @@ export const complete = batch<
            contract = coalesce(excluded.contract, s.contract), output = excluded.output,
            output_meta = excluded.output_meta, error = null, reason = null, retry_at = null, ended_at = excluded.ended_at
      where s.status in ('begun', 'failed_retryable')
-       and (s.epoch = excluded.epoch or s.on_unknown = 'failed_retryable')
+       and (s.epoch = excluded.epoch or 'failed_retryable' in (s.status, s.on_unknown))
     returning s.run_id, s.name, s.key, s.xmax = 0 as fresh
   ), ${counted}, logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
     select run_id, seq, 'step.completed', at, jsonb_build_object('name', name, 'key', key) from numbered
   )
   select i, case ${refused}
-      when numbered.i is not null then 'completed'
+      when numbered.i is not null or s.status = 'completed' then 'completed'
+      when held.last_seq <> seen.last_seq then 'again'
       when admitted.i is null then 'run_too_long'
-      when s.run_id is null then 'again'
-      when s.status = 'completed' then 'completed'
       when s.status = 'failed' then 'step_failed'
-      when s.status = 'manual_review' or s.on_unknown <> 'failed_retryable' then 'manual_review_required'
-      else 'again' end as outcome
+      else 'manual_review_required' end as outcome
   ${answered}`;
 
 /**
@@ -170,12 +174,15 @@ export const fail = batch<
       tidebase.now() + retry_in_ms * interval '1 ms', reason, input_hash, input, contract, error, tidebase.now()
       from admitted
     on conflict (run_id, name, key) do update
-       set status = excluded.status, on_unknown = excluded.on_unknown, epoch = excluded.epoch,
-           attempt = excluded.attempt, failures = case when excluded.failures = 0 then 0 else s.failures + 1 end,
+       set status = case when excluded.contract is not null then excluded.status
+             when excluded.retry_at is null or s.on_unknown = 'failed_retryable' then s.on_unknown else 'begun' end,
+           on_unknown = case when excluded.contract is null then s.on_unknown else excluded.on_unknown end,
+           epoch = excluded.epoch, attempt = excluded.attempt, failures = case when excluded.failures = 0 then 0 else s.failures + 1 end,
            retry_at = excluded.retry_at, reason = excluded.reason, error = excluded.error,
            input_hash = excluded.input_hash, input = excluded.input,
            contract = coalesce(excluded.contract, s.contract), ended_at = excluded.ended_at
-     where s.status in ('begun', 'failed_retryable') and (s.epoch = excluded.epoch or s.on_unknown = 'failed_retryable')
+     where s.status in ('begun', 'failed_retryable')
+       and (s.epoch = excluded.epoch or 'failed_retryable' in (s.status, s.on_unknown))
        and ((s.epoch, s.attempt) < (excluded.epoch, excluded.attempt)
          or (s.epoch, s.attempt, s.status) = (excluded.epoch, excluded.attempt, 'begun') and s.ended_at is null)
     returning s.run_id, s.name, s.key, s.xmax = 0 as fresh, s.status
@@ -188,9 +195,11 @@ export const fail = batch<
   )
   select i, case ${refused}
       when numbered.i is not null then case when numbered.status = 'begun' then 'failed_retryable' else numbered.status end
+      when s.status = 'completed' then 'completed'
+      when held.last_seq <> seen.last_seq then 'again'
       when admitted.i is null then 'run_too_long'
-      when s.run_id is null then 'again'
-      when s.status = 'begun' then 'failed_retryable'
+      when s.status = 'begun' and s.epoch = item.epoch then 'failed_retryable'
+      when s.status = 'begun' then s.on_unknown
       else s.status end as outcome
   ${answered}`;
 
@@ -203,7 +212,7 @@ export const journal = statement<
   { journal: JsonText; afterName: string | null; afterKey: string | null }
 >("steps.journal")`
   with sized as materialized (
-    select name, key, octet_length(output) as bytes from tidebase.steps
+    select name, key, octet_length(output) + coalesce(octet_length(output_meta), 0) as bytes from tidebase.steps
      where run_id = $run_id::uuid and status = 'completed'
        and (name, key) > ($after_name::text, $after_key::text)
   ), ranked as materialized (

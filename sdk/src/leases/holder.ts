@@ -38,7 +38,7 @@ export function isProvablyGone(holder: unknown, here: Holder): boolean {
     const alive = startOf(holder.pid);
     return alive === undefined || alive.startTime !== holder.startTime;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ENOENT";
+    return (error as NodeJS.ErrnoException).code === "ENOENT" && !exists(pid);
   }
 }
 

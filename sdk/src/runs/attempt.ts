@@ -6,7 +6,7 @@ import type { Granted } from "../leases/begin.ts";
 import { HeldLease } from "../leases/lease.ts";
 import { type Releasable, releaseOnExit } from "../leases/shutdown.ts";
 import { sleep } from "../pause.ts";
-import { RunState } from "../state.ts";
+import { RunState, StateWrites } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
 import { type Step, Steps } from "../steps/steps.ts";
 
@@ -99,7 +99,7 @@ export class Attempt {
       input: (input === null && inputMeta === null ? undefined : decode(input, inputMeta)) as Input,
       signal,
       step: this.#steps.step,
-      state: new RunState(this.#connection, this.#held, new Map()),
+      state: new RunState(this.#connection, this.#held, new StateWrites()),
     };
   }
 
