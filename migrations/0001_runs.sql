@@ -13,13 +13,23 @@ begin
   return clock_timestamp() + (select shift from tidebase.clock where id = 1);
 end $$;
 
+-- Domains, not checks of the tables: Postgres reads a table's checks anew for every statement that writes to it.
+create domain tidebase.run_status as text check (
+  value in ('pending', 'queued', 'running', 'waiting', 'interrupted', 'failed', 'completed', 'cancelled')
+);
+create domain tidebase.failure_class as text check (
+  value in ('step_failed', 'manual_review', 'max_attempts', 'worker_lost', 'workflow_error')
+);
+create domain tidebase.step_status as text check (
+  value in ('begun', 'completed', 'failed_retryable', 'manual_review', 'failed')
+);
+create domain tidebase.on_unknown as text check (value in ('failed_retryable', 'manual_review', 'failed'));
+
 -- Narrow and hot: no index names last_seq, step_count, attempts or lease_expires_at, so step writes and heartbeats stay HOT.
 create table tidebase.runs (
   run_id uuid primary key,
   workflow text not null,
-  status text not null check (
-    status in ('pending', 'queued', 'running', 'waiting', 'interrupted', 'failed', 'completed', 'cancelled')
-  ),
+  status tidebase.run_status not null,
   epoch bigint not null default 0,
   grant_id uuid,
   lease_ms int not null default 60000,
@@ -28,9 +38,7 @@ create table tidebase.runs (
   step_count int not null default 0,
   max_steps int not null,
   attempts int not null default 0,
-  failure_class text check (
-    failure_class in ('step_failed', 'manual_review', 'max_attempts', 'worker_lost', 'workflow_error')
-  ),
+  failure_class tidebase.failure_class,
   idempotency_key text,
   body_hash text not null,
   tags text[] not null default '{}',
@@ -53,7 +61,7 @@ begin
 end $$;
 
 -- Final is final: the outcome never changes. The event counter may (audit, erase).
-create trigger runs_final before update on tidebase.runs for each row
+create trigger runs_final before update of status, epoch on tidebase.runs for each row
   when (old.status in ('completed', 'cancelled') and (new.status, new.epoch) is distinct from (old.status, old.epoch))
   execute function tidebase.refuse_final();
 
@@ -84,8 +92,8 @@ create table tidebase.steps (
   run_id uuid not null,
   name text collate "C" not null,
   key text collate "C" not null,
-  status text not null check (status in ('begun', 'completed', 'failed_retryable', 'manual_review', 'failed')),
-  on_unknown text not null check (on_unknown in ('failed_retryable', 'manual_review', 'failed')),
+  status tidebase.step_status not null,
+  on_unknown tidebase.on_unknown not null,
   epoch bigint not null,
   attempt int not null,
   failures int not null default 0,

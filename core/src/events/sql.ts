@@ -29,4 +29,4 @@ export const heads = statement<{ runIds: readonly string[] }, { runId: string; l
 export const notify = statement<{ channel: string; message: string }, { sent: string }>(
   "events.notify",
 )`
-  select pg_notify($channel::text, $message::text)::text as sent`;
+  select pg_notify($channel::text, $message::text)::text || set_config('synchronous_commit', 'off', true) as sent`;

@@ -40,7 +40,7 @@ export const begin = statement<
            lease_expires_at = tidebase.now() + $lease_ms::int * interval '1 ms', failure_class = null,
            ended_at = null, last_seq = r.last_seq + 1, attempts = r.attempts + (held.status = 'running')::int
       from held
-     where r.run_id = held.run_id and coalesce(held.workflow = $workflow::text, true)
+     where r.run_id = $run_id::uuid and coalesce(held.workflow = $workflow::text, true)
        and (held.status in ('pending', 'waiting', 'interrupted', 'failed')
          or held.status = 'running' and held.grant_id <> $grant_id::uuid
            and (held.lease_expires_at <= tidebase.now() or held.epoch = $gone_epoch::bigint))
@@ -72,7 +72,7 @@ export const begin = statement<
       when held.status = 'completed' then 'completed'
       else 'run_leased' end as outcome
     from held left join granted using (run_id) left join noted using (run_id)
-    left join tidebase.holders h using (run_id)`;
+    left join tidebase.holders h on h.run_id = $run_id::uuid`;
 
 /** Read by the statement after the grant: this is the first snapshot that is sure to see them. */
 export const payloadsAndUnfinished = statement<
@@ -97,7 +97,7 @@ export const payloadsAndUnfinished = statement<
 export const heartbeat = batch<Lease, { i: number; outcome: Refused | "held" }>("runs.heartbeat")`
   with ${items(lease)}, ${held}, beaten as (
     update tidebase.runs r set lease_expires_at = tidebase.now() + r.lease_ms * interval '1 ms'
-      from held where r.run_id = held.run_id and held.fenced
+      from held where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced
   )
   select i, case ${refused} else 'held' end as outcome
     from item left join held using (i) order by i`;
@@ -109,7 +109,7 @@ export const release = batch<
 >("runs.release")`
   with ${items({ ...lease, reason: "text" })}, ${held}, ended as (
     update tidebase.runs r set status = 'pending', lease_expires_at = null, last_seq = r.last_seq + 1
-      from held where r.run_id = held.run_id and held.fenced
+      from held where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced
     returning r.run_id, r.last_seq, held.reason
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
@@ -130,7 +130,7 @@ export const complete = batch<
   with ${items({ ...lease, result: "text", result_meta: "text", orphaned: "text" })}, ${held}, ended as (
     update tidebase.runs r
        set status = 'completed', last_seq = r.last_seq + 1, lease_expires_at = null, ended_at = tidebase.now()
-      from held where r.run_id = held.run_id and held.fenced
+      from held where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced
     returning r.run_id, r.last_seq, held.result, held.result_meta, held.orphaned
   ), kept as (
     insert into tidebase.payloads as p (run_id, result, result_meta) select run_id, result, result_meta from ended
@@ -159,22 +159,25 @@ export const fail = batch<
 >("runs.fail")`
   with ${items({ ...lease, error: "text", message: "text", failure_class: "text", orphaned: "text" })},
   seen as materialized (
-    select i, r.last_seq as seen_seq, exists (
-        select from tidebase.steps s where s.run_id = item.run_id
-         and (s.status = 'manual_review' or s.status = 'begun' and s.on_unknown = 'manual_review')) as unsettled
-      from item join tidebase.runs r using (run_id)
+    select i, r.last_seq as seen_seq, (
+        select true from tidebase.steps s where s.run_id = item.run_id
+         and (s.status = 'manual_review' or s.status = 'begun' and s.on_unknown = 'manual_review') limit 1) as unsettled
+      from item cross join lateral (select last_seq from tidebase.runs where run_id = item.run_id limit 1) r
   ), held as materialized (
     select item.*, r.status, r.last_seq, r.attempts, r.failure_class as recorded_class,
       coalesce((r.epoch, r.grant_id) = (item.epoch, item.grant_id), false) as granted,
       coalesce((r.epoch, r.grant_id, r.status) = (item.epoch, item.grant_id, 'running'), false) as fenced
-      from item join tidebase.runs r using (run_id) order by run_id, i for no key update of r
+      from (select * from item order by run_id, i) item cross join lateral (
+        select epoch, grant_id, status, last_seq, attempts, failure_class
+          from tidebase.runs where run_id = item.run_id for no key update
+      ) r
   ), ended as (
     update tidebase.runs r
        set status = 'failed', last_seq = r.last_seq + 1, lease_expires_at = null, ended_at = tidebase.now(),
            attempts = r.attempts + 1,
            failure_class = case when seen.unsettled then 'manual_review' else held.failure_class end
       from held join seen using (i)
-     where r.run_id = held.run_id and held.fenced and held.last_seq = seen.seen_seq
+     where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced and held.last_seq = seen.seen_seq
     returning r.run_id, r.last_seq, r.failure_class, r.attempts, held.i, held.error, held.message, held.orphaned
   ), kept as (
     insert into tidebase.payloads as p (run_id, error, error_message) select run_id, error, message from ended

@@ -35,7 +35,7 @@ export const recover = statement<
        set status = 'pending', failure_class = null, attempts = 0, lease_expires_at = null, ended_at = null,
            last_seq = r.last_seq + 1
       from held
-     where r.run_id = held.run_id and not $dry_run::boolean and held.unmoved and not held.live
+     where r.run_id = $run_id::uuid and not $dry_run::boolean and held.unmoved and not held.live
        and held.status in ('failed', 'interrupted', 'running')
     returning r.run_id, r.status, r.last_seq
   ), logged as (
@@ -100,14 +100,16 @@ export const interrupt = batch<
   { i: number; runId: string; outcome: "interrupted" | "moved" }
 >("runs.interrupt")`
   with ${items({ run_id: "uuid", epoch: "bigint", reason: "text" })}, lost as materialized (
-    select item.i, item.run_id, item.reason from item join tidebase.runs r using (run_id)
-     where r.status = 'running' and r.epoch = item.epoch
-       and (item.reason = 'holder_gone' or r.lease_expires_at <= tidebase.now())
-     order by run_id for no key update of r skip locked
+    select item.i, item.run_id, item.reason from (select * from item order by run_id) item cross join lateral (
+        select from tidebase.runs
+         where run_id = item.run_id and status = 'running' and epoch = item.epoch
+           and (item.reason = 'holder_gone' or lease_expires_at <= tidebase.now())
+           for no key update skip locked
+      ) r
   ), ended as (
     update tidebase.runs r
        set status = 'interrupted', attempts = r.attempts + 1, lease_expires_at = null, last_seq = r.last_seq + 1
-      from lost where r.run_id = lost.run_id
+      from lost where r.run_id = lost.run_id and r.run_id = any (array(select run_id from lost))
     returning r.run_id, r.last_seq, r.epoch, lost.i, lost.reason
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)

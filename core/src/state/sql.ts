@@ -13,7 +13,8 @@ type Remarks = {
 
 /** Whether this snapshot is as new as the locked run: else what is looked up elsewhere may be stale. */
 const seen = fragment`seen as materialized (
-    select i, r.last_seq as seen_seq from item join tidebase.runs r using (run_id)
+    select i, r.last_seq as seen_seq from item
+      cross join lateral (select last_seq from tidebase.runs where run_id = item.run_id limit 1) r
   )`;
 
 /** One version row and one counter; the keyframe is a cache written later by whoever folds. */
@@ -35,13 +36,16 @@ export const write = batch<
 >("state.write")`
   with ${items({ ...lease, stream: "text", kind: "text", body: "text", expect_version: "bigint", write_key: "text", label: "text", reason: "text", importance: "text", target: "text", created_by: "text" })},
   ${seen}, ${held}, known as materialized (
-    select item.i, v.version from item join tidebase.versions v using (run_id, stream, write_key)
+    select item.i, v.version from item cross join lateral (
+      select version from tidebase.versions
+       where (run_id, stream, write_key) = (item.run_id, item.stream, item.write_key) limit 1
+    ) v
   ), bumped as (
     insert into tidebase.streams as s (run_id, stream, version)
     select run_id, stream, 1 from held join seen using (i)
      where held.fenced and held.last_seq = seen.seen_seq and not exists (select from known where known.i = held.i)
-       and (coalesce(expect_version, 0) = 0 or exists (
-         select from tidebase.streams s where (s.run_id, s.stream) = (held.run_id, held.stream)))
+       and (coalesce(expect_version, 0) = 0 or (
+         select true from tidebase.streams s where (s.run_id, s.stream) = (held.run_id, held.stream)))
     on conflict (run_id, stream) do update set version = s.version + 1
      where s.version = coalesce((select h.expect_version from held h
        where (h.run_id, h.stream) = (s.run_id, s.stream)), s.version)
@@ -60,7 +64,8 @@ export const write = batch<
       from bumped join held using (run_id, stream)
   ), counted as (
     update tidebase.runs r set last_seq = n.seq, lease_expires_at = n.at + r.lease_ms * interval '1 ms'
-      from (select run_id, max(seq) as seq, max(at) as at from numbered group by run_id) n where r.run_id = n.run_id
+      from (select run_id, max(seq) as seq, max(at) as at from numbered group by run_id) n
+     where r.run_id = n.run_id and r.run_id = any (array(select run_id from numbered))
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
     select run_id, seq, case kind when 'set' then 'state.set' else 'state.patched' end, at,
@@ -73,7 +78,9 @@ export const write = batch<
       when held.last_seq <> seen.seen_seq then 'again'
       else 'version_conflict' end as outcome
     from item left join held using (i) left join seen using (i) left join known using (i) left join numbered using (i)
-    left join tidebase.streams s on (s.run_id, s.stream) = (item.run_id, item.stream)
+    left join lateral (
+      select version from tidebase.streams where (run_id, stream) = (item.run_id, item.stream) limit 1
+    ) s on true
    order by i`;
 
 /** Names a version; the same label on the same version again changes nothing. */
@@ -88,11 +95,15 @@ export const label = batch<
 >("state.label")`
   with ${items({ ...lease, stream: "text", version: "bigint", write_key: "text", label: "text", reason: "text", importance: "text", target: "text" })},
   ${seen}, ${held}, known as materialized (
-    select item.i, max(l.version) as version from item join tidebase.labels l using (run_id, stream)
-     where item.write_key = any (l.write_keys) group by item.i
+    select item.i, l.version from item cross join lateral (
+      select version from tidebase.labels
+       where (run_id, stream) = (item.run_id, item.stream) and item.write_key = any (write_keys) limit 1
+    ) l
   ), aimed as materialized (
     select held.*, s.version as latest, coalesce(held.version, s.version) as at_version
-      from held join seen using (i) join tidebase.streams s using (run_id, stream)
+      from held join seen using (i) cross join lateral (
+        select version from tidebase.streams where (run_id, stream) = (held.run_id, held.stream) limit 1
+      ) s
      where held.fenced and held.last_seq = seen.seen_seq and coalesce(held.version, s.version) <= s.version
        and not exists (select from known where known.i = held.i)
   ), written as (
@@ -108,7 +119,8 @@ export const label = batch<
       from written w join aimed using (run_id, stream, label) where w.fresh and w.version = aimed.at_version
   ), counted as (
     update tidebase.runs r set last_seq = n.seq, lease_expires_at = n.at + r.lease_ms * interval '1 ms'
-      from (select run_id, max(seq) as seq, max(at) as at from numbered group by run_id) n where r.run_id = n.run_id
+      from (select run_id, max(seq) as seq, max(at) as at from numbered group by run_id) n
+     where r.run_id = n.run_id and r.run_id = any (array(select run_id from numbered))
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
     select run_id, seq, 'state.labeled', at, jsonb_build_object('stream', stream, 'version', version, 'label', label)
@@ -122,7 +134,9 @@ export const label = batch<
       else 'version_not_found' end as outcome
     from item left join held using (i) left join seen using (i) left join known using (i) left join aimed using (i)
     left join numbered using (i)
-    left join tidebase.streams s on (s.run_id, s.stream) = (item.run_id, item.stream)
+    left join lateral (
+      select version from tidebase.streams where (run_id, stream) = (item.run_id, item.stream) limit 1
+    ) s on true
    order by i`;
 
 /**

@@ -15,15 +15,21 @@ const step = {
   on_unknown: "text",
 };
 
-/** The items that may write: their lease is good, and the step exists or still fits the run. */
+/**
+ * The items that may write: their lease is good, and the step is known or still fits the run. Steps are
+ * looked up only where the run is nearly full. One instant for all that the statement writes.
+ */
 const admitted = fragment`admitted as materialized (
-    select ranked.* from (
-      select held.*, s.run_id is not null as known,
-        count(*) filter (where s.run_id is null) over (partition by held.run_id order by i) as nth
-        from held left join tidebase.steps s on (s.run_id, s.name, s.key) = (held.run_id, held.name, held.key)
-       where fenced
+    select ranked.*, (select tidebase.now()) as at from (
+      select held.*, row_number() over (partition by run_id order by i) as nth from held where fenced
     ) ranked
-     where known or step_count + nth <= max_steps
+     where step_count + nth <= max_steps
+        or (select true from tidebase.steps s where (s.run_id, s.name, s.key) = (ranked.run_id, ranked.name, ranked.key))
+        or step_count + (
+          select count(*) from held earlier where earlier.run_id = ranked.run_id and earlier.i <= ranked.i
+             and (select true from tidebase.steps s
+                   where (s.run_id, s.name, s.key) = (earlier.run_id, earlier.name, earlier.key)) is null
+        ) <= max_steps
   )`;
 
 /**
@@ -31,7 +37,7 @@ const admitted = fragment`admitted as materialized (
  * lease.
  */
 const counted = fragment`numbered as materialized (
-    select i, written.*, admitted.attempt, tidebase.now() as at,
+    select i, written.*, admitted.attempt, admitted.at,
       admitted.last_seq + row_number() over (partition by run_id order by i) as seq
       from admitted join written using (run_id, name, key)
   ), counted as (
@@ -39,7 +45,7 @@ const counted = fragment`numbered as materialized (
        set last_seq = n.seq, step_count = r.step_count + n.fresh, lease_expires_at = n.at + r.lease_ms * interval '1 ms'
       from (select run_id, max(seq) as seq, max(at) as at, count(*) filter (where fresh) as fresh
               from numbered group by run_id) n
-     where r.run_id = n.run_id
+     where r.run_id = n.run_id and r.run_id = any (array(select run_id from numbered))
   )`;
 
 /**
@@ -47,8 +53,13 @@ const counted = fragment`numbered as materialized (
  * moved while its lock was waited for, `s` is what the locked run holds.
  */
 const answered = fragment`from item left join held using (i) left join admitted using (i) left join numbered using (i)
-    left join tidebase.runs seen on seen.run_id = item.run_id
-    left join tidebase.steps s on (s.run_id, s.name, s.key) = (item.run_id, item.name, item.key)
+    left join lateral (
+      select last_seq from tidebase.runs where run_id = item.run_id and numbered.i is null limit 1
+    ) seen on true
+    left join lateral (
+      select * from tidebase.steps
+       where (run_id, name, key) = (item.run_id, item.name, item.key) and numbered.i is null limit 1
+    ) s on true
    order by i`;
 
 type Kept = { input?: unknown; contract?: unknown; onUnknown: OnUnknown };
@@ -76,8 +87,7 @@ export const begin = batch<
   with ${items(step)}, ${held}, ${admitted}, written as (
     insert into tidebase.steps as s
       (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, begun_at)
-    select run_id, name, key, 'begun', on_unknown, epoch, attempt, input_hash, input, contract, tidebase.now()
-      from admitted
+    select run_id, name, key, 'begun', on_unknown, epoch, attempt, input_hash, input, contract, at from admitted
     on conflict (run_id, name, key) do update
        set status = 'begun', on_unknown = excluded.on_unknown, epoch = excluded.epoch, attempt = excluded.attempt,
            input_hash = excluded.input_hash, input = excluded.input, contract = excluded.contract,
@@ -123,8 +133,8 @@ export const complete = batch<
   with ${items({ ...step, output: "text", output_meta: "text" })}, ${held}, ${admitted}, written as (
     insert into tidebase.steps as s
       (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, ended_at)
-    select run_id, name, key, 'completed', on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta,
-      tidebase.now() from admitted
+    select run_id, name, key, 'completed', on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, at
+      from admitted
     on conflict (run_id, name, key) do update
        set status = 'completed', on_unknown = excluded.on_unknown, epoch = excluded.epoch, attempt = excluded.attempt,
            input_hash = excluded.input_hash, input = excluded.input,
@@ -171,7 +181,7 @@ export const fail = batch<
     select run_id, name, key, case when retry_in_ms is null then on_unknown
         when on_unknown = 'failed_retryable' then 'failed_retryable' else 'begun' end,
       on_unknown, epoch, attempt, case when retry_in_ms is null then 0 else 1 end,
-      tidebase.now() + retry_in_ms * interval '1 ms', reason, input_hash, input, contract, error, tidebase.now()
+      at + retry_in_ms * interval '1 ms', reason, input_hash, input, contract, error, at
       from admitted
     on conflict (run_id, name, key) do update
        set status = case when excluded.contract is not null then excluded.status
@@ -188,7 +198,7 @@ export const fail = batch<
     returning s.run_id, s.name, s.key, s.xmax = 0 as fresh, s.status
   ), ${counted}, logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, seq, 'step.failed', at, jsonb_strip_nulls(jsonb_build_object('name', name, 'key', key,
+    select run_id, seq, 'step.failed', numbered.at, jsonb_strip_nulls(jsonb_build_object('name', name, 'key', key,
         'attempt', numbered.attempt, 'message', admitted.message, 'reason', admitted.reason,
         'retryInMs', admitted.retry_in_ms, 'becomes', case when admitted.retry_in_ms is null then numbered.status end))
       from numbered join admitted using (run_id, name, key)

@@ -77,7 +77,7 @@ export async function untilBlocked(pool: pg.Pool, statementName: string): Promis
   const text =
     "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like $1";
   await expect
-    .poll(async () => (await pool.query(text, [`/* ${statementName} */%`])).rowCount, {
+    .poll(async () => (await pool.query(text, [`%/* ${statementName} */%`])).rowCount, {
       interval: 5,
     })
     .toBe(1);

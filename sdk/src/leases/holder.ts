@@ -38,11 +38,20 @@ export function isProvablyGone(holder: unknown, here: Holder): boolean {
     const alive = startOf(holder.pid);
     return alive === undefined || alive.startTime !== holder.startTime;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ENOENT" && !exists(pid);
+    return (error as NodeJS.ErrnoException).code === "ENOENT" && !exists(holder.pid);
   }
 }
 
-/** `pid 4711 on laptop`, as far as it is known. */
+/** /proc may hide the processes of other users (hidepid, ProtectProc=); a signal finds them. */
+function exists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** `process 4711 on laptop`, as far as it is known. */
 export function describeHolder(holder: unknown): string {
   return isHolder(holder) ? `process ${holder.pid} on ${holder.host}` : "another worker";
 }
