@@ -74,10 +74,20 @@ export function openDatabase(options: ConnectionOptions): Database {
     if (row === undefined) throw new Error(`${statement.name}: no row`);
     return row;
   };
-  const batch: Database["batch"] = (statement, items) =>
-    settleItems(statement.name, items, (some) =>
+  const batch: Database["batch"] = async <Item extends object, Row>(
+    statement: Batch<Item, Row>,
+    items: readonly Item[],
+  ) => {
+    const { lone } = statement;
+    if (lone !== undefined && items.length === 1) {
+      const ask = ([item]: readonly Item[]) => query(lone, bind(lone.parameters, item as Item));
+      const answers = await askItems(items, ask);
+      if (!answers.some(isAgain)) return answers as (Settled<Row> | Refused)[];
+    }
+    return settleItems(statement.name, items, (some) =>
       query(statement, bindItems(statement.parameters, some)),
     );
+  };
   return { one, maybe, many, batch, readOnly: options.readOnly ?? false, close };
 }
 

@@ -11,6 +11,7 @@ const db = useDatabase();
 /** What workers send all day long. */
 const hot: Statement<never, unknown>[] = [
   ...[steps.begin, steps.complete, steps.fail, steps.journal],
+  ...(steps.complete.lone === undefined ? [] : [steps.complete.lone as Statement<never, unknown>]),
   ...[leases.begin, leases.heartbeat, leases.release, leases.complete, leases.fail],
   ...[state.write, state.label, recovery.interrupt, recovery.recover],
 ];

@@ -228,3 +228,50 @@ test("a journal of many megabytes comes in pages, each step once", async () => {
   }
   expect(seen.sort()).toEqual(names);
 });
+
+const effect = { contract: { sideEffects: ["payment"] } };
+const settled: Record<string, () => Promise<Record<string, unknown>>> = {
+  completed: async () => ({ ...(await db.begun()), name: "s" }),
+  "completed, again": async () => {
+    const item = { ...(await db.begun()), name: "s", output: 0 };
+    await db.call("steps.complete", { items: [item] });
+    return item;
+  },
+  "completed, begun before": async () => {
+    const item = { ...(await db.begun()), name: "s", ...effect };
+    await db.call("steps.begin", { items: [item] });
+    return item;
+  },
+  manual_review_required: async () => {
+    const item = { ...(await db.begun()), name: "s", ...effect };
+    await db.call("steps.fail", { items: [{ ...item, error: {}, message: "x" }] });
+    return item;
+  },
+  step_failed: async () => {
+    const item = { ...(await db.begun()), name: "s", contract: { replay: "never" } };
+    await db.call("steps.fail", { items: [{ ...item, error: {}, message: "x" }] });
+    return item;
+  },
+  lease_lost: async () => ({ ...(await db.begun()), grantId: newGrant(), name: "s" }),
+  run_not_found: async () => ({
+    ...(await db.begun()),
+    runId: "run_00000000-0000-7000-8000-000000000000",
+    name: "s",
+  }),
+  run_cancelled: async () => {
+    const lease = await db.begun();
+    await db.cancel(lease.runId);
+    return { ...lease, name: "s" };
+  },
+};
+
+test.each(Object.keys(settled))(
+  "a completion is answered alike alone and in company: %s",
+  async (kind) => {
+    for (const company of [[], [{ ...(await db.begun()), name: "other", output: 1 }]]) {
+      const item = { output: 1, ...(await settled[kind]?.()) };
+      const { results } = await db.call("steps.complete", { items: [item, ...company] });
+      expect((results as unknown[])[0]).toEqual({ outcome: kind.split(",")[0] });
+    }
+  },
+);

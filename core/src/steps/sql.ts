@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { JsonText } from "../json-text.ts";
 import { held, lease, type Refused, refused } from "../runs/sql.ts";
-import { batch, fragment, items, statement } from "../statement.ts";
+import { batch, fragment, items, statement, withLone } from "../statement.ts";
 import type { OnUnknown, StepBegin, StepCompletion, StepFailure, StepRecord } from "./schema.ts";
 
 const step = {
@@ -115,33 +115,70 @@ export const begin = batch<
       else 'execute' end as outcome
   ${answered}`;
 
-/** Records completions, begun before or not. A repeated request gets the recorded answer. */
-export const complete = batch<
-  Omit<StepCompletion, keyof Kept | "output" | "outputMeta"> &
-    Kept & { output: JsonText; outputMeta: JsonText | undefined },
-  {
-    i: number;
-    outcome:
-      | Refused
-      | "completed"
-      | "manual_review_required"
-      | "step_failed"
-      | "run_too_long"
-      | "again";
-  }
->("steps.complete")`
-  with ${items({ ...step, output: "text", output_meta: "text" })}, ${held}, ${admitted}, written as (
-    insert into tidebase.steps as s
-      (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, ended_at)
-    select run_id, name, key, 'completed', on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, at
-      from admitted
-    on conflict (run_id, name, key) do update
+type Completion = Omit<StepCompletion, keyof Kept | "output" | "outputMeta"> &
+  Kept & { output: JsonText; outputMeta: JsonText | undefined };
+
+/** What a completion may take the place of: what is not settled, and begun by this lease or safe to run again. */
+const completed = fragment`on conflict (run_id, name, key) do update
        set status = 'completed', on_unknown = excluded.on_unknown, epoch = excluded.epoch, attempt = excluded.attempt,
            input_hash = excluded.input_hash, input = excluded.input,
            contract = coalesce(excluded.contract, s.contract), output = excluded.output,
            output_meta = excluded.output_meta, error = null, reason = null, retry_at = null, ended_at = excluded.ended_at
      where s.status in ('begun', 'failed_retryable')
-       and (s.epoch = excluded.epoch or 'failed_retryable' in (s.status, s.on_unknown))
+       and (s.epoch = excluded.epoch or 'failed_retryable' in (s.status, s.on_unknown))`;
+
+/**
+ * The short way of a completion that travels alone, as most do: half the time of the batch, which pays
+ * for arrays and joins (docs/adr/0007). It records the step or changes nothing and says `again`.
+ */
+const completeLone = statement<Completion, { i: number; outcome: "completed" | "again" }>(
+  "steps.complete_lone",
+)`
+  with held as materialized (
+    select last_seq from tidebase.runs
+     where run_id = $run_id::uuid and (epoch, grant_id, status) = ($epoch::bigint, $grant_id::uuid, 'running')
+       and step_count < max_steps for no key update
+  ), written as (
+    insert into tidebase.steps as s
+      (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, ended_at)
+    select $run_id::uuid, $name::text, $key::text, 'completed', $on_unknown::text, $epoch::bigint, $attempt::int,
+      $input_hash::text, $input::text, $contract::text, $output::text, $output_meta::text, (select tidebase.now())
+      from held
+    ${completed}
+    returning s.xmax = 0 as fresh, s.ended_at as at
+  ), counted as (
+    update tidebase.runs r
+       set last_seq = r.last_seq + 1, step_count = r.step_count + fresh::int,
+           lease_expires_at = at + r.lease_ms * interval '1 ms'
+      from written where r.run_id = $run_id::uuid
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select $run_id::uuid, last_seq + 1, 'step.completed', at,
+      jsonb_build_object('name', $name::text, 'key', $key::text) from held, written
+  )
+  select 1 as i, case when (select true from written) then 'completed' else 'again' end as outcome`;
+
+/** Records completions, begun before or not. A repeated request gets the recorded answer. */
+export const complete = withLone(
+  batch<
+    Completion,
+    {
+      i: number;
+      outcome:
+        | Refused
+        | "completed"
+        | "manual_review_required"
+        | "step_failed"
+        | "run_too_long"
+        | "again";
+    }
+  >("steps.complete")`
+  with ${items({ ...step, output: "text", output_meta: "text" })}, ${held}, ${admitted}, written as (
+    insert into tidebase.steps as s
+      (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, ended_at)
+    select run_id, name, key, 'completed', on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, at
+      from admitted
+    ${completed}
     returning s.run_id, s.name, s.key, s.xmax = 0 as fresh
   ), ${counted}, logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
@@ -153,7 +190,9 @@ export const complete = batch<
       when admitted.i is null then 'run_too_long'
       when s.status = 'failed' then 'step_failed'
       else 'manual_review_required' end as outcome
-  ${answered}`;
+  ${answered}`,
+  completeLone,
+);
 
 /**
  * Records failed attempts. Without `retry_in_ms` the failure is final and the step takes the status that
