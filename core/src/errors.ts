@@ -117,12 +117,6 @@ export const ERRORS = {
     detail: "Use one of the methods in the `allow` header.",
     retry: false,
   },
-  tool_not_found: {
-    status: 404,
-    title: "No tool has that name.",
-    detail: "Call one of `tools`.",
-    retry: false,
-  },
   run_not_found: {
     status: 404,
     title: "No run has that id.",

@@ -229,7 +229,6 @@ export type ErrorCode =
   | "store_read_only"
   | "route_not_found"
   | "method_not_allowed"
-  | "tool_not_found"
   | "run_not_found"
   | "step_not_found"
   | "version_not_found"
