@@ -1,18 +1,18 @@
 import type { z } from "zod";
+import { note } from "./access/audit.ts";
 import { openAccess } from "./access/authenticate.ts";
 import { isPrivileged } from "./access/rules.ts";
-import * as access from "./access/sql.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
 import { follow } from "./events/follow.ts";
 import { openHub } from "./events/hub.ts";
 import type { RunEvent } from "./events/schema.ts";
 import { toJson } from "./json-text.ts";
+import { lostWorkers } from "./leases/lost-workers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { pendingMigrations } from "./migrate.ts";
 import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 import { type SweepStatus, startSweeps } from "./reconciler.ts";
-import { lostWorkers } from "./runs/lost-workers.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
 import { runsTouched } from "./touched.ts";
 
@@ -130,36 +130,4 @@ async function authorize(
     throw new TidebaseError("scope_missing", { scope });
   }
   if (db.readOnly && effect !== "read") throw new TidebaseError("store_read_only");
-}
-
-/** What an act was about: a run or an API key. */
-function targetOf(input: unknown): string | undefined {
-  const keyId: unknown =
-    typeof input === "object" && input !== null ? Reflect.get(input, "keyId") : undefined;
-  return (
-    runsTouched(input, undefined)[0] ??
-    (typeof keyId === "string" ? keyId.slice(0, 100) : undefined)
-  );
-}
-
-/**
- * The audit trail: every refused or privileged act, by whom and with what outcome (model.md §16). A
- * privileged act is noted before and after, so that a crash in between leaves the attempt.
- */
-async function note(
-  db: Database,
-  { name }: AnyOperation,
-  input: unknown,
-  actor: Actor,
-  outcome: string,
-): Promise<void> {
-  if (db.readOnly) return;
-  const target = targetOf(input);
-  await db.one(access.audit, {
-    actor: actor.name,
-    via: actor.via,
-    operation: name,
-    target,
-    outcome,
-  });
 }

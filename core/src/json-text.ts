@@ -41,11 +41,6 @@ function stringify(value: unknown): string {
   }
 }
 
-/** Neither a list nor null. */
-export function isJsonObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Declares a member that the wire shows as `schema` and core holds as JsonText. */
 export function unread<Schema extends z.ZodType>(
   schema: Schema,

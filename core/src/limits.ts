@@ -1,5 +1,3 @@
-import type { JsonText } from "./json-text.ts";
-
 /** What a store takes. Sizes in bytes of JSON text, times in milliseconds. */
 export interface Limits {
   /** An input, output, result or state value. */
@@ -15,17 +13,3 @@ export const DEFAULT_LIMITS: Limits = { payloadBytes: 1_048_576, steps: 10_000, 
 
 /** A step's input is kept up to this size; a larger one is only hashed (model.md §3). */
 export const STEP_INPUT_BYTES = 65_536;
-
-/** Fails with `payload_too_large` when the field's text is larger than a payload may be. */
-export function checkPayload(
-  field: string,
-  text: JsonText | undefined,
-  context: {
-    readonly limits: Limits;
-    fail(code: "payload_too_large", data: Readonly<Record<string, unknown>>): Error;
-  },
-): void {
-  const limitBytes = context.limits.payloadBytes;
-  if (text === undefined || text.bytes <= limitBytes) return;
-  throw context.fail("payload_too_large", { field, bytes: text.bytes, limitBytes });
-}

@@ -2,8 +2,8 @@ import type { z } from "zod";
 import type { Scope } from "./access/schema.ts";
 import type { Database } from "./database.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
+import type { Lease } from "./leases/schema.ts";
 import type { Limits } from "./limits.ts";
-import type { Lease } from "./runs/schema.ts";
 
 /** Who calls, as the transport found out; never what a request says of itself. */
 export interface Actor {

@@ -1,9 +1,9 @@
 import { createKey, listAudit, listKeys, revokeKey } from "./access/operations.ts";
 import { listEvents } from "./events/operations.ts";
+import { beginRun, completeRun, failRun, heartbeat, releaseRun } from "./leases/operations.ts";
 import type { AnyOperation } from "./operation.ts";
-import { beginRun, completeRun, failRun, heartbeat, releaseRun } from "./runs/lease-operations.ts";
+import { recoverRun, reviewStep, runVerdict } from "./recovery/operations.ts";
 import { createRun, getRun, listRuns, overview } from "./runs/operations.ts";
-import { recoverRun, runVerdict } from "./runs/recovery-operations.ts";
 import {
   diffState,
   labelState,
@@ -20,7 +20,6 @@ import {
   listJournal,
   listSteps,
 } from "./steps/operations.ts";
-import { reviewStep } from "./steps/review-operations.ts";
 
 export {
   createKey,

@@ -1,16 +1,17 @@
 import type { Database } from "./database.ts";
 import { TidebaseError } from "./errors.ts";
-import { statement } from "./statement.ts";
+import { quarantine, type SweepName } from "./quarantine-sql.ts";
 
 /**
  * Settles what nobody else will: one kind of row, found without a lock and settled in batches that
  * re-check on the locked row. Two processes that sweep at once are harmless.
  */
 export interface Sweep<Item extends { runId: string } = { runId: string }> {
-  readonly name: string;
-  /** At most this many rows at a time; a full batch is followed by another at once. */
+  readonly name: SweepName;
+  /** At most this many rows at a time; a full batch that settled some is followed by another at once. */
   readonly batch: number;
   find(db: Database): Promise<Item[]>;
+  /** One outcome for each item; `moved` when somebody else was faster. */
   settle(db: Database, items: Item[]): Promise<readonly { outcome: string }[]>;
 }
 
@@ -22,23 +23,7 @@ export interface SweepStatus {
   readonly lastError: string | null;
 }
 
-const quarantine = statement<{ sweep: string; runId: string; message: string }, { tries: number }>(
-  "sweeps.quarantine",
-)`
-  with tried as (
-    insert into tidebase.quarantine as q (sweep, run_id, epoch, tries, last_error, at)
-    select $sweep::text, run_id, epoch, 1, $message::text, tidebase.now() from tidebase.runs where run_id = $run_id::uuid
-    on conflict (sweep, run_id) do update set tries = case when q.epoch = excluded.epoch then q.tries + 1 else 1 end,
-      epoch = excluded.epoch, last_error = excluded.last_error, at = excluded.at
-    returning run_id, tries
-  ), counted as (
-    update tidebase.runs r set last_seq = r.last_seq + 1 from tried where r.run_id = tried.run_id and tried.tries = 5
-    returning r.run_id, r.last_seq
-  ), logged as (
-    insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, last_seq, 'run.quarantined', tidebase.now(), jsonb_build_object('sweep', $sweep::text) from counted
-  )
-  select tries from tried`;
+const UNSETTLED = ["moved", "input_refused"];
 
 /** Runs each sweep on its own timer; `stop` waits for the rounds under way. */
 export function startSweeps(
@@ -70,12 +55,12 @@ function startSweep(
   async function once(): Promise<void> {
     let lastError: string | null = null;
     try {
-      for (let full = true; full && !stopped; ) {
+      for (let more = true; more && !stopped; ) {
         const items = await sweep.find(db);
-        full = items.length >= sweep.batch;
-        if (items.length > 0) await settle(db, sweep, items);
+        const settled = items.length === 0 ? 0 : await settle(db, sweep, items);
         touched(items.map(({ runId }) => runId));
-        status = { ...status, settled: status.settled + items.length };
+        status = { ...status, settled: status.settled + settled };
+        more = items.length >= sweep.batch && settled > 0;
       }
     } catch (error) {
       lastError = error instanceof Error ? error.message : String(error);
@@ -97,18 +82,24 @@ function startSweep(
   };
 }
 
-/** A batch that throws is repeated row by row; a row that fails five times is left alone. */
-async function settle(db: Database, sweep: Sweep, items: { runId: string }[]): Promise<void> {
+/**
+ * How many rows were settled. A batch that throws is repeated row by row; a row that fails five times
+ * is left alone.
+ */
+async function settle(db: Database, sweep: Sweep, items: { runId: string }[]): Promise<number> {
   try {
     const answers = await sweep.settle(db, items);
     for (const [index, item] of items.entries())
       if (answers[index]?.outcome === "input_refused") await setAside(db, sweep, item, "refused");
+    return answers.filter(({ outcome }) => !UNSETTLED.includes(outcome)).length;
   } catch (failure) {
     if (failure instanceof TidebaseError) throw failure; // the database is away, no row is at fault
     const [item, ...others] = items;
     const message = failure instanceof Error ? failure.message.slice(0, 500) : "unknown";
-    if (others.length > 0) for (const one of items) await settle(db, sweep, [one]);
+    let settled = 0;
+    if (others.length > 0) for (const one of items) settled += await settle(db, sweep, [one]);
     else if (item !== undefined) await setAside(db, sweep, item, message);
+    return settled;
   }
 }
 

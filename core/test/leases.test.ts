@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import * as leases from "../src/runs/lease-sql.ts";
+import * as leases from "../src/leases/sql.ts";
 import { bind, bindItems } from "../src/statement.ts";
 import { newGrant, untilBlocked, useDatabase } from "./support/database.ts";
 
@@ -110,6 +110,18 @@ test("a begin that waited for the completion answers with the result", async () 
   await worker.query("commit");
   worker.release();
   expect(await second).toMatchObject({ outcome: "completed", result: { total: 3 } });
+});
+
+test("a result and what the SDK says of it share one limit, and the run stays as it was", async () => {
+  const lease = await db.begun();
+  const half = "x".repeat(600_000);
+  await expect(
+    db.call("runs.complete", { ...lease, result: half, resultMeta: half }),
+  ).rejects.toMatchObject({
+    code: "payload_too_large",
+    data: { field: "result", bytes: 1_200_004, limitBytes: 1_048_576 },
+  });
+  expect(await status(lease.runId)).toBe("running");
 });
 
 test("a completed run stays completed: a repeat gets the same answer, the table refuses any other status", async () => {

@@ -3,8 +3,12 @@ import { once } from "node:events";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { expect, test } from "vitest";
+import { openDatabase } from "../src/database.ts";
 import { openCore } from "../src/index.ts";
-import { newGrant, useDatabase } from "./support/database.ts";
+import { quarantine } from "../src/quarantine-sql.ts";
+import { startSweeps } from "../src/reconciler.ts";
+import { bind } from "../src/statement.ts";
+import { newGrant, untilBlocked, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
 const statusOf = async (runId: string) =>
@@ -70,4 +74,48 @@ test("nobody waits for a dead process: a killed holder of this machine loses its
   expect(events).toMatchObject([{ data: { reason: "holder_gone" } }]);
   expect(await statusOf(kept)).toBe("running");
   await core.close();
+});
+
+test("a failure is counted under the run's lock, so whoever holds the run is never waited for in a circle", async () => {
+  const { runId } = await db.begun();
+  const given = { sweep: "lost_workers" as const, runId, message: "refused" };
+  const values = bind(quarantine.parameters, given);
+  for (let n = 0; n < 4; n++) await db.pool.query(quarantine.text, values);
+  const holder = await db.pool.connect();
+  await holder.query("begin");
+  await holder.query("select from tidebase.runs where run_id = $1 for no key update", [
+    runId.slice(4),
+  ]);
+  const fifth = db.pool.query(quarantine.text, values);
+  await untilBlocked(db.pool, "sweeps.quarantine");
+  await holder.query(quarantine.text, values);
+  await holder.query("commit");
+  holder.release();
+  expect((await fifth).rows).toEqual([{ tries: 6 }]);
+  const { events } = await db.call("events.list", { runId, types: ["run.quarantined"] });
+  expect(events).toHaveLength(1);
+});
+
+test("a sweep that settled nothing rests, and counts only what it settled", async () => {
+  let found = 0;
+  const settled = ["interrupted", "moved"];
+  const { runId } = await db.begun();
+  const database = openDatabase({ databaseUrl: db.url });
+  const sweeps = startSweeps(
+    database,
+    [
+      {
+        name: "lost_workers",
+        batch: 1,
+        find: async () => [{ runId, found: found++ }],
+        settle: async () => [{ outcome: settled.shift() ?? "moved" }],
+      },
+    ],
+    1,
+    () => {},
+  );
+  await expect.poll(() => sweeps.status()[0]?.lastRunAt).not.toBeNull();
+  expect(sweeps.status()).toMatchObject([{ settled: 1, lastError: null }]);
+  await sweeps.stop();
+  await database.close();
 });

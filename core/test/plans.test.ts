@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import * as leases from "../src/runs/lease-sql.ts";
-import * as recovery from "../src/runs/recovery-sql.ts";
+import * as leases from "../src/leases/sql.ts";
+import * as recovery from "../src/recovery/sql.ts";
 import * as state from "../src/state/sql.ts";
 import type { Statement } from "../src/statement.ts";
 import * as steps from "../src/steps/sql.ts";
@@ -13,7 +13,7 @@ const hot: Statement<never, unknown>[] = [
   ...[steps.begin, steps.complete, steps.fail, steps.journal],
   ...(steps.complete.lone === undefined ? [] : [steps.complete.lone as Statement<never, unknown>]),
   ...[leases.begin, leases.heartbeat, leases.release, leases.complete, leases.fail],
-  ...[state.write, state.label, recovery.interrupt, recovery.recover],
+  ...[state.write, state.label, leases.interrupt, recovery.recover],
 ];
 
 interface Plan {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { oneLine } from "../src/runs/rules.ts";
+import { oneLine } from "../src/payload.ts";
 import { newGrant, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();

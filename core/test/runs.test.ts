@@ -73,6 +73,16 @@ test("an input larger than the store takes is refused with its size and the limi
   });
 });
 
+test("an input and what the SDK says of it share one limit", async () => {
+  const half = "x".repeat(600_000);
+  await expect(
+    db.call("runs.create", { workflow: "w", input: half, inputMeta: half }),
+  ).rejects.toMatchObject({
+    code: "payload_too_large",
+    data: { field: "input", bytes: 1_200_004, limitBytes: 1_048_576 },
+  });
+});
+
 test("input, metadata and tags come back as they were given", async () => {
   const given = {
     input: { z: 1, a: "\u0000 \ud800" },

@@ -96,7 +96,7 @@ test("a label names a version without changing it, and the snapshots can be list
   expect(versions).toMatchObject([
     {
       version: 2,
-      labels: [{ label: "final", importance: "checkpoint", targetType: "git", targetId: "abc" }],
+      labels: [{ label: "final", importance: "checkpoint", target: { type: "git", id: "abc" } }],
     },
     { version: 1, labels: [{ label: "draft" }], reason: "first", createdBy: "local" },
   ]);

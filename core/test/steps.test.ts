@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { openCore, toJson } from "../src/index.ts";
-import * as leases from "../src/runs/lease-sql.ts";
+import * as leases from "../src/leases/sql.ts";
 import { bind } from "../src/statement.ts";
 import { local, newGrant, operationNamed, untilBlocked, useDatabase } from "./support/database.ts";
 

@@ -130,7 +130,7 @@ export interface Operations {
   /** The versions of a stream without their documents, newest first. */
   "state.versions": {
     input: { runId: string; stream?: string; labeled?: string; before?: number; limit?: number };
-    output: { versions: ReadonlyArray<{ version: number; kind: "set" | "patch"; bytes: number; labels: ReadonlyArray<{ label: string; reason?: string; importance: "transient" | "normal" | "checkpoint" | "milestone"; targetType?: string; targetId?: string }>; reason: string | null; importance: "transient" | "normal" | "checkpoint" | "milestone"; createdBy: string; createdAt: string }>; before: number | null };
+    output: { versions: ReadonlyArray<{ version: number; kind: "set" | "patch"; bytes: number; labels: ReadonlyArray<{ label: string; reason?: string; importance: "transient" | "normal" | "checkpoint" | "milestone"; target?: { type: string; id: string } }>; reason: string | null; importance: "transient" | "normal" | "checkpoint" | "milestone"; createdBy: string; createdAt: string }>; before: number | null };
     error: "run_not_found";
   };
   /** The JSON patch (RFC 6902) that turns one version of a stream into another. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Name } from "../runs/schema.ts";
+import { Name } from "../payload.ts";
 
 /** What a key may do. `admin` covers the keys themselves. */
 export const SCOPES = ["read", "work", "enqueue", "operate", "approve", "admin"] as const;

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { exists, readStat } from "../process-stat.ts";
 
 /** A process that cannot be mistaken for a later one with the same id. */
 export interface ProcessIdentity {
@@ -45,25 +46,19 @@ function ownsDirectory(pid: number, data: string): boolean {
 function startTime(pid: number): string | undefined {
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
   if (process.platform === "linux") return startTimeOnLinux(pid);
-  if (process.platform === "win32") return receivesSignals(pid) ? "" : undefined;
+  if (process.platform === "win32") return exists(pid) ? "" : undefined;
   const [state = "", ...started] = ps(pid, "stat=,lstart=").split(/\s+/);
   return state === "" || state.startsWith("Z") ? undefined : started.join(" ");
 }
 
-/** Fields 3 (state) and 22 (ticks since boot) of proc(5) stat; the name before them may hold anything. */
+/** Ticks since which boot: the number alone comes again. */
 function startTimeOnLinux(pid: number): string | undefined {
-  const stat = read(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const ended = fields[0] === "Z" || fields[0] === "X";
-  return ended ? undefined : `${read("/proc/sys/kernel/random/boot_id")?.trim()} ${fields[19]}`;
-}
-
-function receivesSignals(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    const stat = readStat(pid);
+    const bootId = read("/proc/sys/kernel/random/boot_id")?.trim();
+    return stat.ended ? undefined : `${bootId} ${stat.startTime}`;
+  } catch {
+    return undefined;
   }
 }
 

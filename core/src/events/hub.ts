@@ -1,12 +1,11 @@
-import pg from "pg";
 import type { Database } from "../database.ts";
+import { openListener, repeat } from "./listener.ts";
 import * as events from "./sql.ts";
 
 /** Notifications of one process are at least this far apart; what changes meanwhile travels together. */
 const SPACING_MS = 25;
 /** The safety net: how often the followed runs are looked up, whatever notifications say. */
 const POLL_MS = 1000;
-const RECONNECT_MS = 5000;
 /** A notification holds fewer than 8,000 bytes; a longer list of runs becomes "all of them". */
 const RUNS_MAX = 150;
 const EVERY_RUN = "*";
@@ -89,63 +88,4 @@ export function openHub(db: Database, options: { databaseUrl: string; schema: st
       await listener.stop();
     },
   };
-}
-
-/** Does the work again and again, each time so long after the last; a failure waits for the next time. */
-function repeat(work: () => Promise<void>, pauseMs: number): () => void {
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  const turn = () =>
-    void work()
-      .catch(() => {})
-      .then(wait);
-  const wait = () => {
-    if (!stopped) timer = setTimeout(turn, pauseMs).unref();
-  };
-  wait();
-  return () => {
-    stopped = true;
-    clearTimeout(timer);
-  };
-}
-
-/** LISTEN on a connection of its own, while somebody follows. Everything works without it. */
-function openListener(
-  databaseUrl: string,
-  channel: string,
-  heard: (message: string) => void,
-): { start(): void; stop(): Promise<void> } {
-  let client: pg.Client | undefined;
-  let retry: NodeJS.Timeout | undefined;
-
-  function start(): void {
-    if (client !== undefined) return;
-    clearTimeout(retry);
-    const opened = new pg.Client({
-      connectionString: databaseUrl,
-      application_name: "tidebase",
-      keepAlive: true,
-    });
-    client = opened;
-    const lost = () => {
-      if (client !== opened) return;
-      client = undefined;
-      retry = setTimeout(start, RECONNECT_MS).unref();
-    };
-    opened.on("notification", ({ payload = "" }) => heard(payload));
-    opened.on("error", lost);
-    opened.on("end", lost);
-    opened
-      .connect()
-      .then(() => opened.query(`listen ${pg.escapeIdentifier(channel)}`))
-      .catch(lost);
-  }
-
-  async function stop(): Promise<void> {
-    clearTimeout(retry);
-    const opened = client;
-    client = undefined;
-    await opened?.end().catch(() => {});
-  }
-  return { start, stop };
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { JsonObject } from "../runs/schema.ts";
+import { JsonObject } from "../payload.ts";
 
 /** The events after which a run never gets another. */
 export const FINAL_EVENTS: readonly string[] = ["run.completed", "run.cancelled"];

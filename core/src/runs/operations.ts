@@ -2,25 +2,13 @@ import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { readCursor, writeCursor } from "../cursor.ts";
 import { payloadText } from "../json-text.ts";
-import { checkPayload } from "../limits.ts";
 import { operation } from "../operation.ts";
+import { checkPayload, JsonObject, Name, Payload, readJson, StoredPayload } from "../payload.ts";
+import { Verdict } from "../recovery/schema.ts";
+import { readVerdict } from "../recovery/verdict.ts";
 import { differences, hash } from "./identity.ts";
-import {
-  FAILURE_CLASSES,
-  JsonObject,
-  Name,
-  Payload,
-  Run,
-  RunId,
-  RunSummary,
-  readJson,
-  Status,
-  StepCounts,
-  StoredPayload,
-  Verdict,
-} from "./schema.ts";
+import { FAILURE_CLASSES, Run, RunId, RunSummary, Status, StepCounts } from "./schema.ts";
 import * as runs from "./sql.ts";
-import { readVerdict } from "./verdict.ts";
 
 /*
  * pending → running → completed, cancelled (final) or failed, interrupted, waiting (at rest).
@@ -58,11 +46,17 @@ export const createRun = operation({
       metadata: given.metadata,
       tags: [...new Set(tags)].sort(),
     };
-    for (const field of ["input", "inputMeta", "metadata"] as const)
-      checkPayload(field, payloadText(body[field]), context);
+    const texts = {
+      input: payloadText(body.input),
+      inputMeta: payloadText(body.inputMeta),
+      metadata: payloadText(body.metadata),
+    };
+    checkPayload("input", [texts.input, texts.inputMeta], context);
+    checkPayload("metadata", [texts.metadata], context);
     const { workflow, idempotencyKey } = given;
     const row = await db.one(runs.create, {
-      ...body,
+      ...texts,
+      tags: body.tags,
       runId: given.runId ?? `run_${uuid()}`,
       named: given.runId !== undefined,
       workflow,

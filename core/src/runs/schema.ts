@@ -1,59 +1,15 @@
 import { z } from "zod";
-import { isJsonObject, type JsonText, unread } from "../json-text.ts";
+import { unread } from "../json-text.ts";
+import { Holder, ResumeHint } from "../leases/holder.ts";
+import { isJsonObject, JsonObject } from "../payload.ts";
 
-const UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+/** As Postgres writes one. */
+export const UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
 export const RunId = z
   .string()
   .regex(new RegExp(`^run_${UUID}$`), "must be run_ and a lower-case uuid")
   .describe("Id of the run.");
-
-export const GrantId = z
-  .string()
-  .regex(new RegExp(`^grant_${UUID}$`), "must be grant_ and a lower-case uuid")
-  .describe("Made by the worker: a repeated call finds its own grant.");
-
-/** NUL and lone surrogates cannot be stored in a `text` column without changing them. */
-const UNSTORABLE = /\0|\p{Surrogate}/u;
-
-/** Text that is kept exactly, so what cannot be kept is refused. */
-export function storable(maxLength: number): z.ZodString {
-  return z
-    .string()
-    .max(maxLength)
-    .refine((text) => !UNSTORABLE.test(text), "must not contain NUL or lone surrogates");
-}
-
-/** A name or key as people write them. */
-export const Name = storable(200);
-
-/** Any JSON value. */
-export const Payload = z.unknown();
-
-/** A payload on its way out: the stored text, which nobody parses. */
-export const StoredPayload = unread(Payload.nullable());
-
-/**
- * A JSON object that the caller shaped. zod's own object schemas rebuild the value and lose a member
- * named `__proto__`; this one only looks at it.
- */
-export const JsonObject = z
-  .unknown()
-  .refine(isJsonObject, "must be a JSON object")
-  .meta({ type: "object" }) as z.ZodType<unknown> as z.ZodType<Record<string, unknown>>;
-
-/** What every write of a worker carries. */
-export const Lease = z.strictObject({ runId: RunId, epoch: z.int().min(0), grantId: GrantId });
-export type Lease = z.output<typeof Lease>;
-
-/** The outcomes of an item whose lease is not the run's present one, or whose own data failed. */
-export const REFUSALS = ["run_not_found", "run_cancelled", "lease_lost", "input_refused"] as const;
-
-export const LeaseMs = z
-  .int()
-  .min(100)
-  .max(3_600_000)
-  .describe("Length of the lease in milliseconds.");
 
 export const STATUSES = [
   "pending",
@@ -74,26 +30,6 @@ export const FAILURE_CLASSES = [
   "worker_lost",
   "workflow_error",
 ] as const;
-
-/**
- * The process that works under a lease. With `bootId`, `pidNamespace` and `startTime` a process on
- * the same machine can prove that it is gone (model.md §2).
- */
-export const Holder = z.strictObject({
-  host: Name,
-  bootId: Name.optional(),
-  pidNamespace: Name.optional(),
-  pid: z.int().min(0),
-  startTime: Name.optional().describe("Start of the process, as the kernel counts it."),
-});
-export type Holder = z.output<typeof Holder>;
-
-/** How the owner would re-invoke the run: shown to whoever has to; never run by Tidebase. */
-export const ResumeHint = z.strictObject({
-  command: z.array(z.string().max(4000)).min(1).max(100),
-  cwd: z.string().max(4000).optional(),
-});
-export type ResumeHint = z.output<typeof ResumeHint>;
 
 /** A failure as its owner saw it. Unknown members are kept. */
 export const RecordedError = z
@@ -119,41 +55,6 @@ export const StepCounts = z.strictObject({
   manualReview: z.int(),
 });
 export type StepCounts = z.output<typeof StepCounts>;
-
-/** A step that is not completed, and what a rerun would do with it. */
-export const OpenStep = z.strictObject({
-  name: z.string(),
-  key: z.string(),
-  status: z.enum(["begun", "failed_retryable", "manual_review", "failed"]),
-  attempt: z.int(),
-  sideEffects: z.array(z.string()),
-  idempotencyKey: z.string().nullable(),
-  reason: z.string().nullable().describe("Why it has this status, when more is known."),
-  error: unread(Payload.nullable()).describe("The last recorded failure."),
-  wouldRunAgain: z.boolean(),
-  why: z.string(),
-  eventSeqs: z.array(z.int()).describe("The events this is read from."),
-});
-export type OpenStep = z.output<typeof OpenStep>;
-
-/** Is it safe to rerun, and what is to be done next? (model.md §4) */
-export const Verdict = z.strictObject({
-  answer: z.enum(["safe", "needs_review", "waiting_on_human", "in_progress", "final"]),
-  reason: z.string(),
-  next: z.strictObject({
-    action: z.enum(["none", "wait", "invoke", "review_step", "resolve_gate"]),
-    text: z.string(),
-    command: z.array(z.string()).optional(),
-    cwd: z.string().optional(),
-    step: z.strictObject({ name: z.string(), key: z.string() }).optional(),
-  }),
-  seq: z.int().describe("The run's event number this was read at; send it as `asOf`."),
-  completedSteps: z.int().describe("Recorded steps that replay and never run again."),
-  steps: z.array(OpenStep).describe("Every step that is not completed, at most 200."),
-  warnings: z.array(z.string()),
-  eventSeqs: z.array(z.int()).describe("The run events this is read from."),
-});
-export type Verdict = z.output<typeof Verdict>;
 
 /** One run as lists show it. */
 export const RunSummary = z.strictObject({
@@ -182,8 +83,3 @@ export const Run = RunSummary.extend({
   error: unread(RecordedError.nullable()).describe("The failure that ended the last attempt."),
 });
 export type Run = z.output<typeof Run>;
-
-/** Turns a row's JSON text into the value; for the few readers that need it. */
-export function readJson<Value>(text: JsonText | null): Value | null {
-  return text === null ? null : (JSON.parse(text.text) as Value);
-}

@@ -2,35 +2,6 @@ import type { JsonText } from "../json-text.ts";
 import { fragment, statement } from "../statement.ts";
 import type { Run, RunSummary, StepCounts } from "./schema.ts";
 
-/** The columns every item of a worker's write begins with. */
-export const lease = { run_id: "uuid", epoch: "bigint", grant_id: "uuid" };
-
-/**
- * Lock order, everywhere: the runs of the items, in run_id order, before anything else. A row that was
- * waited for is seen fresh, so `fenced` (the item holds its run's present lease) is decided here.
- * `lateral`: a plan made while the store is small would rather scan all runs, and it outlives the small store.
- */
-export const held = fragment`held as materialized (
-    select item.*, r.status, r.last_seq, r.attempts, r.failure_class, r.step_count, r.max_steps,
-      coalesce((r.epoch, r.grant_id) = (item.epoch, item.grant_id), false) as granted,
-      coalesce((r.epoch, r.grant_id, r.status) = (item.epoch, item.grant_id, 'running'), false) as fenced
-      from (select * from item order by run_id, i) item cross join lateral (
-        select epoch, grant_id, status, last_seq, attempts, failure_class, step_count, max_steps
-          from tidebase.runs where run_id = item.run_id for no key update
-      ) r
-  )`;
-
-/**
- * Why an item's lease is not good; that the run was cancelled says more than that the lease is
- * lost.
- */
-export const refused = fragment`when held.i is null then 'run_not_found'
-      when held.status = 'cancelled' then 'run_cancelled'
-      when not held.fenced then 'lease_lost'`;
-
-/** The outcomes that `refused` gives. */
-export type Refused = "run_not_found" | "run_cancelled" | "lease_lost";
-
 /** `again`: lost to a row that is newer than this snapshot. */
 export const create = statement<
   {

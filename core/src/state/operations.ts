@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
-import { checkPayload } from "../limits.ts";
+import { Lease, REFUSALS } from "../leases/schema.ts";
 import { operation } from "../operation.ts";
-import { Lease, Name, Payload, REFUSALS, RunId } from "../runs/schema.ts";
+import { checkPayload, Name, Payload } from "../payload.ts";
+import { RunId } from "../runs/schema.ts";
 import * as runs from "../runs/sql.ts";
 import { readDocument } from "./read.ts";
 import { patchBetween } from "./rules.ts";
@@ -54,7 +55,7 @@ export const writeState = operation({
   async run(context, { value, ...item }) {
     const { db, actor, fail } = context;
     const body = payloadText(value ?? null);
-    checkPayload("value", body, context);
+    checkPayload("value", [body], context);
     const [row] = await db.batch(state.write, [
       { ...item, body, createdBy: item.createdBy ?? actor.name },
     ]);

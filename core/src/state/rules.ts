@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { isJsonObject } from "../json-text.ts";
+import { isJsonObject } from "../payload.ts";
 
 /**
  * RFC 7386: members of the patch replace or, when null, remove those of the target; anything that is

@@ -1,21 +1,23 @@
 import { z } from "zod";
 import { unread } from "../json-text.ts";
-import { JsonObject, Name, RunId, storable } from "../runs/schema.ts";
+import { JsonObject, Name, storable } from "../payload.ts";
+import { RunId } from "../runs/schema.ts";
 
 export const StreamName = Name.min(1).default("state").describe("Name of the stream.");
 
 /** How long a version is worth keeping, from least to most. */
 export const Importance = z.enum(["transient", "normal", "checkpoint", "milestone"]);
 
+const Target = z
+  .strictObject({ type: Name.min(1), id: Name.min(1) })
+  .describe("Something outside that the version is a snapshot of.");
+
 /** What a version may say of itself. */
 export const Remark = {
   label: Name.min(1).optional().describe("Names the version, for people and for time travel."),
   reason: storable(2000).optional(),
   importance: Importance.optional(),
-  target: z
-    .strictObject({ type: Name.min(1), id: Name.min(1) })
-    .optional()
-    .describe("Something outside that the version is a snapshot of."),
+  target: Target.optional(),
 };
 
 export const WriteKey = Name.min(1).describe(
@@ -33,8 +35,7 @@ export const Version = z.strictObject({
         label: z.string(),
         reason: z.string().optional(),
         importance: Importance,
-        targetType: z.string().optional(),
-        targetId: z.string().optional(),
+        target: Target.optional(),
       }),
     ),
   ).describe("A labeled version is a snapshot."),

@@ -1,7 +1,7 @@
 import type { JsonText } from "../json-text.ts";
-import type { Lease } from "../runs/schema.ts";
-import { held, lease, type Refused, refused } from "../runs/sql.ts";
-import { batch, fragment, items, statement } from "../statement.ts";
+import { held, lease, type Refused, refused, seen } from "../leases/fence.ts";
+import type { Lease } from "../leases/schema.ts";
+import { batch, items, statement } from "../statement.ts";
 
 type Remarks = {
   label?: string | undefined;
@@ -10,12 +10,6 @@ type Remarks = {
   target?: { type: string; id: string } | undefined;
   writeKey?: string | undefined;
 };
-
-/** Whether this snapshot is as new as the locked run: else what is looked up elsewhere may be stale. */
-const seen = fragment`seen as materialized (
-    select i, r.last_seq as seen_seq from item
-      cross join lateral (select last_seq from tidebase.runs where run_id = item.run_id limit 1) r
-  )`;
 
 /** One version row and one counter; the keyframe is a cache written later by whoever folds. */
 export const write = batch<
@@ -191,7 +185,8 @@ export const versions = statement<
 >("state.versions")`
   select v.version, v.kind, octet_length(v.body) as bytes, v.reason, v.importance, v.created_by, v.created_at, (
       select coalesce(json_agg(json_strip_nulls(json_build_object('label', l.label, 'reason', l.reason,
-          'importance', l.importance, 'targetType', l.target_type, 'targetId', l.target_ref)) order by l.created_at), '[]')
+          'importance', l.importance, 'target', case when l.target_type is not null then
+            json_build_object('type', l.target_type, 'id', l.target_ref) end)) order by l.created_at), '[]')
         from tidebase.labels l where (l.run_id, l.stream, l.version) = (v.run_id, v.stream, v.version))::text as labels
     from tidebase.versions v
    where v.run_id = $run_id::uuid and v.stream = $stream::text

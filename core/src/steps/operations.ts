@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { oneLine } from "../runs/rules.ts";
-import { Name, Payload, RunId } from "../runs/schema.ts";
+import { Name, oneLine, Payload } from "../payload.ts";
+import { RunId } from "../runs/schema.ts";
 import * as runs from "../runs/sql.ts";
 import { kept, keptOutput, onUnknown } from "./rules.ts";
 import {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { unread } from "../json-text.ts";
-import { Lease, Name, Payload, REFUSALS, StoredPayload } from "../runs/schema.ts";
+import { Lease, REFUSALS } from "../leases/schema.ts";
+import { Name, Payload, StoredPayload } from "../payload.ts";
 
 export const StepName = Name.min(1).describe("Name of the step.");
 export const StepKey = Name.default("").describe("Tells steps of one name apart.");

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { JsonText } from "../json-text.ts";
-import { held, lease, type Refused, refused } from "../runs/sql.ts";
+import { held, lease, type Refused, refused } from "../leases/fence.ts";
 import { batch, fragment, items, statement, withLone } from "../statement.ts";
 import type { OnUnknown, StepBegin, StepCompletion, StepFailure, StepRecord } from "./schema.ts";
 

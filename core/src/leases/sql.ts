@@ -1,7 +1,10 @@
 import type { JsonText } from "../json-text.ts";
+import { notQuarantined } from "../quarantine-sql.ts";
+import type { Run } from "../runs/schema.ts";
 import { batch, fragment, items, statement } from "../statement.ts";
-import type { Holder, Lease, ResumeHint, Run } from "./schema.ts";
-import { held, lease, type Refused, refused } from "./sql.ts";
+import { held, lease, type Refused, refused, seen } from "./fence.ts";
+import type { Holder, ResumeHint } from "./holder.ts";
+import type { Lease } from "./schema.ts";
 
 /**
  * Grants the lease, takes over one whose time is over or whose holder is gone, or finds the caller's own
@@ -158,24 +161,14 @@ export const fail = batch<
   }
 >("runs.fail")`
   with ${items({ ...lease, error: "text", message: "text", failure_class: "text", orphaned: "text" })},
-  seen as materialized (
-    select i, r.last_seq as seen_seq, (
-        select true from tidebase.steps s where s.run_id = item.run_id
-         and (s.status = 'manual_review' or s.status = 'begun' and s.on_unknown = 'manual_review') limit 1) as unsettled
-      from item cross join lateral (select last_seq from tidebase.runs where run_id = item.run_id limit 1) r
-  ), held as materialized (
-    select item.*, r.status, r.last_seq, r.attempts, r.failure_class as recorded_class,
-      coalesce((r.epoch, r.grant_id) = (item.epoch, item.grant_id), false) as granted,
-      coalesce((r.epoch, r.grant_id, r.status) = (item.epoch, item.grant_id, 'running'), false) as fenced
-      from (select * from item order by run_id, i) item cross join lateral (
-        select epoch, grant_id, status, last_seq, attempts, failure_class
-          from tidebase.runs where run_id = item.run_id for no key update
-      ) r
-  ), ended as (
+  ${seen}, ${held}, ended as (
     update tidebase.runs r
        set status = 'failed', last_seq = r.last_seq + 1, lease_expires_at = null, ended_at = tidebase.now(),
            attempts = r.attempts + 1,
-           failure_class = case when seen.unsettled then 'manual_review' else held.failure_class end
+           failure_class = case when (
+             select true from tidebase.steps s where s.run_id = held.run_id
+                and (s.status = 'manual_review' or s.status = 'begun' and s.on_unknown = 'manual_review') limit 1
+           ) then 'manual_review' else held.failure_class end
       from held join seen using (i)
      where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced and held.last_seq = seen.seen_seq
     returning r.run_id, r.last_seq, r.failure_class, r.attempts, held.i, held.error, held.message, held.orphaned
@@ -193,3 +186,40 @@ export const fail = batch<
       when ended.i is null then 'again'
       else 'failed' end as outcome
     from item left join held using (i) left join ended using (i) order by i`;
+
+/** Running runs whose lease is over, or that a process of this machine holds. */
+export const suspects = statement<
+  { machine: string; limit: number },
+  { runId: string; epoch: number; leaseOver: boolean; holder: JsonText | null }
+>("runs.suspects")`
+  select r.run_id, r.epoch, r.lease_expires_at <= tidebase.now() as lease_over,
+    case when h.epoch = r.epoch then h.holder end as holder
+    from tidebase.runs r left join tidebase.holders h using (run_id)
+   where r.status = 'running' and ${notQuarantined("lost_workers")}
+     and (r.lease_expires_at <= tidebase.now() or h.machine = $machine::text)
+   order by lease_over desc, random() limit $limit::int`;
+
+/** Interrupts runs that lost their worker. Re-checks on the locked row; whoever is faster wins. */
+export const interrupt = batch<
+  { runId: string; epoch: number; reason: "lease_over" | "holder_gone" },
+  { i: number; runId: string; outcome: "interrupted" | "moved" }
+>("runs.interrupt")`
+  with ${items({ run_id: "uuid", epoch: "bigint", reason: "text" })}, lost as materialized (
+    select item.i, item.run_id, item.reason from (select * from item order by run_id) item cross join lateral (
+        select from tidebase.runs
+         where run_id = item.run_id and status = 'running' and epoch = item.epoch
+           and (item.reason = 'holder_gone' or lease_expires_at <= tidebase.now())
+           for no key update skip locked
+      ) r
+  ), ended as (
+    update tidebase.runs r
+       set status = 'interrupted', attempts = r.attempts + 1, lease_expires_at = null, last_seq = r.last_seq + 1
+      from lost where r.run_id = lost.run_id and r.run_id = any (array(select run_id from lost))
+    returning r.run_id, r.last_seq, r.epoch, lost.i, lost.reason
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, last_seq, 'run.interrupted', tidebase.now(), jsonb_build_object('reason', reason, 'epoch', epoch)
+      from ended
+  )
+  select item.i, item.run_id, case when ended.i is null then 'moved' else 'interrupted' end as outcome
+    from item left join ended using (i) order by i`;

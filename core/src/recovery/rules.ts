@@ -1,20 +1,9 @@
+import type { ResumeHint } from "../leases/holder.ts";
+import { readJson } from "../payload.ts";
+import type { Run } from "../runs/schema.ts";
 import { onlyReads } from "../steps/rules.ts";
 import type { Contract, OnUnknown } from "../steps/schema.ts";
-import { type OpenStep, type ResumeHint, type Run, readJson, type Verdict } from "./schema.ts";
-
-const LINE_LENGTH = 500;
-
-/**
- * One storable line of a message that somebody else wrote: for events and lists, where NUL, line
- * breaks and lone surrogates have no place. The full text is kept beside it.
- */
-export function oneLine(message: string): string {
-  const line = message.replace(/[\p{Cc}\p{Surrogate}]+/gu, " ").trim();
-  const [...characters] = line.slice(0, LINE_LENGTH * 2);
-  return characters.length <= LINE_LENGTH
-    ? characters.join("")
-    : `${characters.slice(0, LINE_LENGTH - 1).join("")}…`;
-}
+import type { OpenStep, Verdict } from "./schema.ts";
 
 /** A step that is not completed, as it is stored. */
 export interface OpenStepRow {

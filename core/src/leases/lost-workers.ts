@@ -1,7 +1,7 @@
+import { readJson } from "../payload.ts";
 import type { Sweep } from "../reconciler.ts";
-import { isGone, thisMachine } from "./holder.ts";
-import * as recovery from "./recovery-sql.ts";
-import { type Holder, readJson } from "./schema.ts";
+import { type Holder, isGone, thisMachine } from "./holder.ts";
+import * as leases from "./sql.ts";
 
 interface Lost {
   readonly runId: string;
@@ -19,7 +19,7 @@ export const lostWorkers: Sweep<Lost> = {
   name: "lost_workers",
   batch: BATCH,
   async find(db) {
-    const suspects = await db.many(recovery.suspects, {
+    const suspects = await db.many(leases.suspects, {
       machine: thisMachine() ?? "",
       limit: BATCH,
     });
@@ -31,5 +31,5 @@ export const lostWorkers: Sweep<Lost> = {
         : [];
     });
   },
-  settle: (db, items) => db.batch(recovery.interrupt, items),
+  settle: (db, items) => db.batch(leases.interrupt, items),
 };

@@ -1,8 +1,10 @@
 import type { Database } from "../database.ts";
-import * as recovery from "./recovery-sql.ts";
+import { readJson } from "../payload.ts";
+import type { Run, StepCounts } from "../runs/schema.ts";
+import * as runs from "../runs/sql.ts";
 import { judge, verdict } from "./rules.ts";
-import { type Run, readJson, type StepCounts, type Verdict } from "./schema.ts";
-import * as runs from "./sql.ts";
+import type { Verdict } from "./schema.ts";
+import * as recovery from "./sql.ts";
 
 /**
  * The run with its verdict, the same for every caller; undefined when the run is unknown. Three reads:

@@ -1,26 +1,13 @@
 import { z } from "zod";
 import { payloadText, unread } from "../json-text.ts";
-import { checkPayload } from "../limits.ts";
 import { operation } from "../operation.ts";
+import { checkPayload, Name, oneLine, Payload, StoredPayload } from "../payload.ts";
+import { FAILURE_CLASSES, RecordedError, RunId } from "../runs/schema.ts";
 import { JournalPage, Unfinished } from "../steps/schema.ts";
 import * as steps from "../steps/sql.ts";
-import { machineOf } from "./holder.ts";
-import * as leases from "./lease-sql.ts";
-import { oneLine } from "./rules.ts";
-import {
-  FAILURE_CLASSES,
-  GrantId,
-  Holder,
-  Lease,
-  LeaseMs,
-  Name,
-  Payload,
-  REFUSALS,
-  RecordedError,
-  ResumeHint,
-  RunId,
-  StoredPayload,
-} from "./schema.ts";
+import { Holder, machineOf, ResumeHint } from "./holder.ts";
+import { GrantId, Lease, LeaseMs, REFUSALS } from "./schema.ts";
+import * as leases from "./sql.ts";
 
 /*
  * A grant is (epoch, grantId); every write of a worker carries it. It ends when somebody ends it:
@@ -151,9 +138,15 @@ export const completeRun = operation({
   async run(context, { orphanedSteps, ...item }) {
     const { db, fail } = context;
     const result = payloadText(item.result);
-    checkPayload("result", result, context);
+    const resultMeta = payloadText(item.resultMeta);
+    checkPayload("result", [result, resultMeta], context);
     const [row] = await db.batch(leases.complete, [
-      { ...item, result, orphaned: orphanedSteps.length === 0 ? undefined : orphanedSteps },
+      {
+        ...item,
+        result,
+        resultMeta,
+        orphaned: orphanedSteps.length === 0 ? undefined : orphanedSteps,
+      },
     ]);
     if (row?.outcome !== "completed")
       throw fail(row?.outcome ?? "run_not_found", { runId: item.runId });
@@ -186,7 +179,7 @@ export const failRun = operation({
   async run(context, { orphanedSteps, ...item }) {
     const { db, fail } = context;
     const error = payloadText(item.error);
-    checkPayload("error", error, context);
+    checkPayload("error", [error], context);
     const [row] = await db.batch(leases.fail, [
       {
         ...item,

@@ -1,6 +1,28 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import type { Holder } from "./schema.ts";
+import { z } from "zod";
+import { Name } from "../payload.ts";
+import { exists, readStat } from "../process-stat.ts";
+
+/**
+ * The process that works under a lease. With `bootId`, `pidNamespace` and `startTime` a process on
+ * the same machine can prove that it is gone (model.md §2).
+ */
+export const Holder = z.strictObject({
+  host: Name,
+  bootId: Name.optional(),
+  pidNamespace: Name.optional(),
+  pid: z.int().min(0),
+  startTime: Name.optional().describe("Start of the process, as the kernel counts it."),
+});
+export type Holder = z.output<typeof Holder>;
+
+/** How the owner would re-invoke the run: shown to whoever has to; never run by Tidebase. */
+export const ResumeHint = z.strictObject({
+  command: z.array(z.string().max(4000)).min(1).max(100),
+  cwd: z.string().max(4000).optional(),
+});
+export type ResumeHint = z.output<typeof ResumeHint>;
 
 /**
  * Names a machine (and container) so exactly that a process id means the same process to both who
@@ -27,24 +49,14 @@ export function thisMachine(): string | undefined {
 
 /**
  * Whether the holder, a process of this machine, is provably gone: no such process, a zombie, or
- * another one under its number (proc(5): state is field 3, start time field 22 of /proc/pid/stat).
+ * another one under its number.
  */
 export function isGone({ pid, startTime }: Holder): boolean {
   if (startTime === undefined) return false;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" || fields[19] !== startTime;
+    const stat = readStat(pid);
+    return stat.ended || stat.startTime !== startTime;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT" && !exists(pid);
-  }
-}
-
-/** /proc may hide the processes of other users (hidepid, ProtectProc=); a signal finds them. */
-function exists(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }

@@ -1,0 +1,38 @@
+import { type Fragment, fragment, statement } from "./statement.ts";
+
+/** Every sweep, as the quarantine and `/ready` name it. */
+export type SweepName = "lost_workers";
+
+/** A row that failed so often is left alone until its run has another epoch. */
+const tooOften = fragment`5`;
+
+/** Whether the sweep may still try the run `r`. */
+export function notQuarantined(sweep: SweepName): Fragment {
+  const name = { sql: `'${sweep}'` };
+  return fragment`not exists (
+     select from tidebase.quarantine q
+      where (q.run_id, q.sweep, q.epoch) = (r.run_id, ${name}, r.epoch) and q.tries >= ${tooOften})`;
+}
+
+/** Counts a failure of the sweep on the run; the one that is too often is told to who follows the run. */
+export const quarantine = statement<
+  { sweep: SweepName; runId: string; message: string },
+  { tries: number }
+>("sweeps.quarantine")`
+  with held as materialized (
+    select run_id, epoch from tidebase.runs where run_id = $run_id::uuid for no key update
+  ), tried as (
+    insert into tidebase.quarantine as q (sweep, run_id, epoch, tries, last_error, at)
+    select $sweep::text, run_id, epoch, 1, $message::text, tidebase.now() from held
+    on conflict (sweep, run_id) do update set tries = case when q.epoch = excluded.epoch then q.tries + 1 else 1 end,
+      epoch = excluded.epoch, last_error = excluded.last_error, at = excluded.at
+    returning run_id, tries
+  ), counted as (
+    update tidebase.runs r set last_seq = r.last_seq + 1 from tried
+     where r.run_id = $run_id::uuid and tried.tries = ${tooOften}
+    returning r.run_id, r.last_seq
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, last_seq, 'run.quarantined', tidebase.now(), jsonb_build_object('sweep', $sweep::text) from counted
+  )
+  select tries from tried`;
