@@ -18,6 +18,8 @@ export function localBackend(core: Core, actor: Actor): Backend {
 }
 
 const TIMEOUT_MS = 60_000;
+/** Nobody was there to receive the call, so it had no effect. */
+const NEVER_SENT = new Set<unknown>(["ECONNREFUSED", "ENOTFOUND", "EHOSTUNREACH", "EAI_AGAIN"]);
 
 /** The same operations over HTTP, from the same registry. Throws the server's errors as its own. */
 export function remote({ url, apiKey }: { url: string; apiKey?: string | undefined }): Backend {
@@ -47,6 +49,9 @@ async function send(url: URL, init: RequestInit): Promise<Response> {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch (cause) {
+    const code: unknown = Reflect.get(Object((cause as Error).cause), "code");
+    if (NEVER_SENT.has(code))
+      throw new TidebaseError("store_unavailable", { url: url.origin, cause });
     throw new TidebaseError("outcome_unknown", { cause });
   }
 }

@@ -53,6 +53,11 @@ export interface CoreOptions {
   readonly sweeps?: boolean;
   /** Pause between two rounds of a sweep, in milliseconds. */
   readonly sweepEveryMs?: number;
+  /**
+   * How long the store must have been reached without a break before a lapsed lease counts as a lost
+   * worker, in milliseconds: workers that could not renew it meanwhile speak first.
+   */
+  readonly sweepGraceMs?: number;
   /** Holds every answer against its schema; tests switch it on. */
   readonly checkAnswers?: boolean;
 }
@@ -67,7 +72,7 @@ export function openCore(options: CoreOptions): Core {
   const sweeping = (options.sweeps ?? true) && !readOnly;
   const sweeps = startSweeps(
     db,
-    sweeping ? [lostWorkers] : [],
+    sweeping ? [lostWorkers(options.sweepGraceMs ?? 10_000)] : [],
     options.sweepEveryMs ?? 2000,
     hub.touched,
   );

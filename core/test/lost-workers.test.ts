@@ -33,7 +33,7 @@ test("a run whose lease is over is interrupted, one attempt used, whoever else's
   await db.pool.query(`create trigger poison before update on tidebase.runs for each row
     when (old.run_id = '${poisoned.runId.slice(4)}' and new.status = 'interrupted') execute function pg_temp_refuse()`);
   await db.advance("2 minutes");
-  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20 });
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20, sweepGraceMs: 0 });
   await expect.poll(() => statusOf(lost.runId)).toBe("interrupted");
   expect(await db.call("runs.get", { runId: lost.runId })).toMatchObject({
     run: { attempts: 1, leaseExpiresAt: null },
@@ -48,7 +48,9 @@ test("a run whose lease is over is interrupted, one attempt used, whoever else's
 test("two processes that sweep at once interrupt each run once", async () => {
   const lost = await Promise.all(Array.from({ length: 20 }, () => db.begun()));
   await db.advance("2 minutes");
-  const cores = [1, 2].map(() => openCore({ databaseUrl: db.url, sweepEveryMs: 5 }));
+  const cores = [1, 2].map(() =>
+    openCore({ databaseUrl: db.url, sweepEveryMs: 5, sweepGraceMs: 0 }),
+  );
   for (const { runId } of lost) await expect.poll(() => statusOf(runId)).toBe("interrupted");
   for (const { runId } of lost) {
     const { events } = await db.call("events.list", { runId, types: ["run.interrupted"] });
@@ -65,7 +67,7 @@ test("nobody waits for a dead process: a killed holder of this machine loses its
   await db.call("runs.begin", { runId, grantId: newGrant(), holder: holderOf(pid) });
   const kept = await db.pending();
   await db.call("runs.begin", { runId: kept, grantId: newGrant(), holder: holderOf(process.pid) });
-  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20 });
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20, sweepGraceMs: 0 });
   const ended = once(child, "exit");
   child.kill("SIGKILL");
   await ended;
@@ -118,4 +120,33 @@ test("a sweep that settled nothing rests, and counts only what it settled", asyn
   expect(sweeps.status()).toMatchObject([{ settled: 1, lastError: null }]);
   await sweeps.stop();
   await database.close();
+});
+
+test("after an outage the workers speak first: a lapsed lease is not ended before the store was reached for a while", async () => {
+  const lease = await db.begun();
+  await db.advance("2 minutes");
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 5, sweepGraceMs: 60_000 });
+  const rounds = async () => (await core.status()).sweeps[0]?.lastRunAt;
+  await expect.poll(rounds).not.toBeNull();
+  const first = await rounds();
+  await expect.poll(rounds).not.toBe(first);
+  expect(await statusOf(lease.runId)).toBe("running");
+  const { results } = await db.call("steps.complete", {
+    items: [{ ...lease, name: "late", output: 1 }],
+  });
+  expect(results).toEqual([{ outcome: "completed" }]);
+  await core.close();
+});
+
+test("a holder that lives on this machine is given one more lease, and no more", async () => {
+  const runId = await db.pending();
+  await db.call("runs.begin", { runId, grantId: newGrant(), holder: holderOf(process.pid) });
+  await db.advance("90 seconds");
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 5, sweepGraceMs: 0 });
+  const rounds = async () => (await core.status()).sweeps[0]?.lastRunAt;
+  await expect.poll(rounds).not.toBeNull();
+  expect(await statusOf(runId)).toBe("running");
+  await db.advance("90 seconds");
+  await expect.poll(() => statusOf(runId)).toBe("interrupted");
+  await core.close();
 });

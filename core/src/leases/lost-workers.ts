@@ -1,6 +1,7 @@
+import type { Database } from "../database.ts";
 import { readJson } from "../payload.ts";
 import type { Sweep } from "../reconciler.ts";
-import { type Holder, isGone, thisMachine } from "./holder.ts";
+import { type Holder, isGone, machineOf, thisMachine } from "./holder.ts";
 import * as leases from "./sql.ts";
 
 interface Lost {
@@ -14,22 +15,40 @@ const BATCH = 200;
 /**
  * Interrupts runs whose lease is over, and at once those whose holder was a process of this machine
  * and is gone (model.md §2: nobody waits for a dead process).
+ *
+ * While the store was away no worker could renew its lease, and what they finished meanwhile is on its
+ * way: only after the store has been reached for `graceMs` without a break is a lapsed lease taken for a
+ * lost worker. A holder that is seen alive on this machine is given one more lease.
  */
-export const lostWorkers: Sweep<Lost> = {
-  name: "lost_workers",
-  batch: BATCH,
-  async find(db) {
-    const suspects = await db.many(leases.suspects, {
-      machine: thisMachine() ?? "",
-      limit: BATCH,
-    });
-    return suspects.flatMap(({ runId, epoch, leaseOver, holder }): Lost[] => {
-      if (leaseOver) return [{ runId, epoch, reason: "lease_over" }];
-      const holderSeen = readJson<Holder>(holder);
-      return holderSeen !== null && isGone(holderSeen)
-        ? [{ runId, epoch, reason: "holder_gone" }]
-        : [];
-    });
-  },
-  settle: (db, items) => db.batch(leases.interrupt, items),
-};
+export function lostWorkers(graceMs: number): Sweep<Lost> {
+  const machine = thisMachine();
+  let reachedSince: number | undefined;
+
+  async function suspects(db: Database) {
+    try {
+      const found = await db.many(leases.suspects, { machine: machine ?? "", limit: BATCH });
+      reachedSince ??= performance.now();
+      return found;
+    } catch (error) {
+      reachedSince = undefined;
+      throw error;
+    }
+  }
+
+  return {
+    name: "lost_workers",
+    batch: BATCH,
+    async find(db) {
+      const found = await suspects(db);
+      const isSteady = performance.now() - (reachedSince ?? Infinity) >= graceMs;
+      return found.flatMap(({ runId, epoch, leaseMs, overMs, holder }): Lost[] => {
+        const seen = readJson<Holder>(holder);
+        const isHere = seen !== null && machine !== undefined && machineOf(seen) === machine;
+        if (isHere && isGone(seen)) return [{ runId, epoch, reason: "holder_gone" }];
+        const patienceMs = isHere ? leaseMs : 0;
+        return isSteady && overMs > patienceMs ? [{ runId, epoch, reason: "lease_over" }] : [];
+      });
+    },
+    settle: (db, items) => db.batch(leases.interrupt, items),
+  };
+}

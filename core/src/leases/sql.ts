@@ -190,14 +190,15 @@ export const fail = batch<
 /** Running runs whose lease is over, or that a process of this machine holds. */
 export const suspects = statement<
   { machine: string; limit: number },
-  { runId: string; epoch: number; leaseOver: boolean; holder: JsonText | null }
+  { runId: string; epoch: number; leaseMs: number; overMs: number; holder: JsonText | null }
 >("runs.suspects")`
-  select r.run_id, r.epoch, r.lease_expires_at <= tidebase.now() as lease_over,
+  select r.run_id, r.epoch, r.lease_ms,
+    ceil(extract(epoch from tidebase.now() - r.lease_expires_at) * 1000)::float8 as over_ms,
     case when h.epoch = r.epoch then h.holder end as holder
     from tidebase.runs r left join tidebase.holders h using (run_id)
    where r.status = 'running' and ${notQuarantined("lost_workers")}
      and (r.lease_expires_at <= tidebase.now() or h.machine = $machine::text)
-   order by lease_over desc, random() limit $limit::int`;
+   order by r.lease_expires_at <= tidebase.now() desc, random() limit $limit::int`;
 
 /** Interrupts runs that lost their worker. Re-checks on the locked row; whoever is faster wins. */
 export const interrupt = batch<
