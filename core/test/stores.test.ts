@@ -8,7 +8,13 @@ test("two stores in one database do not see each other", async () => {
   const schema = "another_team";
   expect(await pendingMigrations({ databaseUrl: db.url, schema })).not.toEqual([]);
   await migrate({ databaseUrl: db.url, schema });
-  const other = openCore({ databaseUrl: db.url, schema, checkAnswers: true, sweepEveryMs: 20, sweepGraceMs: 0 });
+  const other = openCore({
+    databaseUrl: db.url,
+    schema,
+    checkAnswers: true,
+    sweepEveryMs: 20,
+    sweepGraceMs: 0,
+  });
   const call = async (name: string, input: object) =>
     JSON.parse(toJson(await other.execute(operationNamed(name), input, local)));
 
