@@ -49,7 +49,8 @@ export function describeFailure(thrown: unknown): Failure {
     thrown instanceof CommandError
   ) {
     const { code, message, fix } = thrown;
-    return { code, message, fix, exitCode: EXIT.failure };
+    const exitCode = code.startsWith("variable_") ? EXIT.usage : EXIT.failure;
+    return { code, message, fix, exitCode };
   }
   const { code, message } = Object(thrown) as { code?: unknown; message?: unknown };
   if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {

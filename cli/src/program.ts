@@ -16,8 +16,8 @@ The store is the first of: --url or TIDEBASE_URL (a server, with TIDEBASE_API_KE
 TIDEBASE_DATABASE_URL, DATABASE_URL (of the environment or .env) when that database holds a store, and
 else the embedded Postgres in TIDEBASE_HOME.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. Errors go to standard error; with --json as
-{"error":{"code","message","fix"}}.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage; \`runs verdict\` has more of its own, see its --help.
+Errors go to standard error; with --json as {"error":{"code","message","fix"}}.`;
 
 /** Reads the command line and does what it says; comes back with the exit code. */
 export async function runProgram(

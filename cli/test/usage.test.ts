@@ -7,7 +7,15 @@ const NOWHERE = { TIDEBASE_DATABASE_URL: "postgres://somebody:secret@127.0.0.1:1
 test("--help tells the commands, the store's rule and the exit codes", async () => {
   const { code, stdout, stderr } = await runProgram(folder, ["--help"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  for (const word of ["migrate", "db", "runs", "keys", "TIDEBASE_URL", "Exit codes"])
+  for (const word of [
+    "migrate",
+    "db",
+    "runs",
+    "keys",
+    "TIDEBASE_URL",
+    "Exit codes",
+    "runs verdict",
+  ])
     expect(stdout).toContain(word);
 });
 
@@ -93,13 +101,15 @@ test("a database that does not answer is told without its password", async () =>
   });
 });
 
-test("a variable that nobody filled in is named", async () => {
-  const env = { TIDEBASE_URL: "$" + "{SERVER}" };
-  const { code, stderr } = await runInside(folder, ["runs", "list"], env);
-  expect(code).toBe(1);
-  expect(stderr).toContain("TIDEBASE_URL");
-  expect(stderr).toContain("\n  fix: ");
-});
+test.each([["$" + "{SERVER}"], [""], ["localhost:7373"]])(
+  "TIDEBASE_URL=%s is wrong usage, and is named",
+  async (value) => {
+    const { code, stderr } = await runInside(folder, ["runs", "list"], { TIDEBASE_URL: value });
+    expect(code).toBe(2);
+    expect(stderr).toContain("TIDEBASE_URL");
+    expect(stderr).toContain("\n  fix: ");
+  },
+);
 
 test("commands of the database refuse a server", async () => {
   for (const args of [["migrate"], ["db", "reset", "--yes"], ["db", "export"], ["db", "url"]]) {

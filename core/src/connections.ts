@@ -3,6 +3,7 @@ import { type Column, column, types } from "./columns.ts";
 import { TidebaseError } from "./errors.ts";
 import { DEFAULT_SCHEMA, inSchema } from "./schema-name.ts";
 import type { Statement } from "./statement.ts";
+import { type Address, openAddress } from "./store/address.ts";
 
 /** Sends statements to Postgres, each in its own implicit transaction. */
 export interface Connections {
@@ -13,6 +14,10 @@ export interface Connections {
 /** Which database to connect to, and how. */
 export interface ConnectionOptions {
   readonly databaseUrl: string;
+  /** Of that database, when others follow it too; made here when not given. */
+  readonly address?: Address;
+  /** Brings a database back that is gone; returns its URL, which may be another. */
+  readonly revive?: (() => Promise<string>) | undefined;
   /** The store's schema; `tidebase` when not said. */
   readonly schema?: string;
   /** Connections at most. */
@@ -26,10 +31,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Connects lazily. A connection that died is replaced; the call on it tells. */
 export function openConnections(options: ConnectionOptions): Connections {
-  const { databaseUrl, schema = DEFAULT_SCHEMA, poolMax = 10, readOnly = false } = options;
+  const { schema = DEFAULT_SCHEMA, poolMax = 10, readOnly = false } = options;
   const direct = new WeakSet<pg.ClientBase>();
-  const pool = new pg.Pool({
-    connectionString: databaseUrl,
+  const { connect, close } = openPool(options.address ?? openAddress(options), {
     application_name: "tidebase",
     max: poolMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -40,7 +44,6 @@ export function openConnections(options: ConnectionOptions): Connections {
       if (await isDirect(client, readOnly)) direct.add(client);
     },
   });
-  pool.on("error", () => {});
   const columns = new Map<string, Column[]>();
   const texts = new Map<string, string>();
 
@@ -51,7 +54,7 @@ export function openConnections(options: ConnectionOptions): Connections {
   }
 
   async function query<Row>(statement: Statement<never, Row>, values: unknown[]): Promise<Row[]> {
-    const client = await connect(pool);
+    const client = await connect();
     let broken: Error | undefined;
     try {
       const text = textOf(statement);
@@ -68,16 +71,70 @@ export function openConnections(options: ConnectionOptions): Connections {
       client.release(broken);
     }
   }
-  return { query, close: () => pool.end() };
+  return { query, close };
 }
 
-/** No connection, no effect: the call may be sent again. */
-async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
-  try {
-    return await pool.connect();
-  } catch (cause) {
-    throw new TidebaseError("store_unavailable", { cause });
+/** A pool at the present address; it is replaced when the database came back elsewhere. */
+function openPool(
+  address: Address,
+  config: pg.PoolConfig,
+): { connect(): Promise<pg.PoolClient>; close(): Promise<void> } {
+  let url = address.url();
+  let pool = newPool(url);
+  let closed = false;
+  const replaced: Promise<void>[] = [];
+
+  function newPool(connectionString: string): pg.Pool {
+    return new pg.Pool({ ...config, connectionString }).on("error", () => {});
   }
+
+  function present(): pg.Pool {
+    if (closed || url === address.url()) return pool;
+    replaced.push(pool.end());
+    url = address.url();
+    pool = newPool(url);
+    return pool;
+  }
+
+  /** No connection, no effect: the call may be sent again. */
+  async function connect(): Promise<pg.PoolClient> {
+    const since = performance.now();
+    const used = present();
+    try {
+      return await used.connect();
+    } catch (cause) {
+      if (used === present() && !(await revived(cause, since))) throw unavailable(cause);
+    }
+    return await present().connect().catch(unavailably);
+  }
+
+  async function revived(cause: unknown, since: number): Promise<boolean> {
+    if (closed || !mayBeGone(cause)) return false;
+    return await address.revive(since).catch(unavailably);
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    await Promise.all([pool.end(), ...replaced]);
+  }
+  return { connect, close };
+}
+
+/**
+ * Whether there may be no database any more. Where it was, somebody else may listen now and answer
+ * anything; but a crowded server, or a pool whose connections are all lent out, is no reason.
+ */
+function mayBeGone(cause: unknown): boolean {
+  if (sqlState(cause) === "53300") return false;
+  return !(cause instanceof Error && cause.message.startsWith("timeout exceeded"));
+}
+
+function unavailable(cause: unknown): TidebaseError {
+  return new TidebaseError("store_unavailable", { cause });
+}
+
+function unavailably(cause: unknown): never {
+  throw unavailable(cause);
 }
 
 /** The SQLSTATE, or undefined when the connection failed and nobody knows what took effect. */

@@ -14,6 +14,7 @@ import { pendingMigrations } from "./migrate.ts";
 import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 import { type SweepStatus, startSweeps } from "./reconciler.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
+import { openAddress } from "./store/address.ts";
 import { runsTouched } from "./touched.ts";
 
 /** What a transport holds: the model, and nothing of Postgres. */
@@ -45,6 +46,8 @@ export interface CoreStatus {
 /** Which store to open, and how. */
 export interface CoreOptions {
   readonly databaseUrl: string;
+  /** Brings a database back that is gone; see OpenStore. */
+  readonly revive?: (() => Promise<string>) | undefined;
   readonly schema?: string;
   readonly poolMax?: number;
   readonly limits?: Partial<Limits>;
@@ -64,10 +67,11 @@ export interface CoreOptions {
 
 /** Connects lazily: the first call of an operation, or the first sweep, touches the database. */
 export function openCore(options: CoreOptions): Core {
-  const { databaseUrl, schema = DEFAULT_SCHEMA, readOnly = false } = options;
+  const { schema = DEFAULT_SCHEMA, readOnly = false } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const db = openDatabase(options);
-  const hub = openHub(db, { databaseUrl, schema });
+  const address = openAddress(options);
+  const db = openDatabase({ ...options, address });
+  const hub = openHub(db, { address, schema });
   const { authenticate, hasKeys } = openAccess(db);
   const sweeping = (options.sweeps ?? true) && !readOnly;
   const sweeps = startSweeps(
@@ -101,7 +105,9 @@ export function openCore(options: CoreOptions): Core {
   }
 
   async function status(): Promise<CoreStatus> {
-    const pending = await pendingMigrations({ databaseUrl, schema }).catch(() => undefined);
+    const pending = await pendingMigrations({ databaseUrl: address.url(), schema }).catch(
+      () => undefined,
+    );
     return {
       database: { reachable: pending !== undefined },
       migrations: { pending: pending ?? [] },

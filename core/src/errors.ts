@@ -84,7 +84,8 @@ export const ERRORS = {
   key_missing: {
     status: 401,
     title: "The server asks for an API key.",
-    detail: "Send `authorization: Bearer tb_…`; `tidebase keys create` makes a key.",
+    detail:
+      "Send `authorization: Bearer tb_…`; `tidebase keys create <name> --scopes read,work,enqueue` makes one.",
     retry: false,
   },
   key_invalid: {
@@ -132,7 +133,7 @@ export const ERRORS = {
   version_not_found: {
     status: 404,
     title: "The stream has no such version.",
-    detail: "List the stream's versions; they run from 1 to `latest`.",
+    detail: "List the stream's versions; they run from 1 without gap.",
     retry: false,
   },
   key_not_found: {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Actor } from "@tidebase/core";
 import type { Context } from "hono";
 import type { Guard } from "./guard.ts";
-import type { Logger } from "./log.ts";
+import { inOneLine, type Logger } from "./log.ts";
 import { type Refusal, refusal } from "./problem.ts";
 
 /** What the Node adapter gives beside the web request; absent when an app is called directly. */
@@ -103,9 +103,15 @@ function note(log: Logger, { current, route, began, status, refused }: Outcome):
     requestId: current.requestId,
     actor: current.actor?.name,
     code: refused?.refusal.problem.code,
-    ...(status >= 500 && { err: refused?.error }),
+    ...(refused !== undefined && status >= 500 && failureOf(log, status, refused.error)),
   };
   log[level](line, refused === undefined ? "answered" : refused.refusal.problem.title);
+}
+
+/** While the database is away every request fails alike: one line each, the stack when debugging. */
+function failureOf(log: Logger, status: number, error: unknown): object {
+  if (status !== 503 || log.isLevelEnabled("debug")) return { err: error };
+  return { cause: inOneLine(error instanceof Error ? (error.cause ?? error) : error) };
 }
 
 function levelOf(status: number): "debug" | "info" | "warn" | "error" {

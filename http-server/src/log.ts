@@ -19,6 +19,17 @@ export function openLog(
   return pino({ level, base: { pid: process.pid }, serializers: { err: describe } }, stream);
 }
 
+/** What happened, without a stack: the message and code, of the first where several failed. */
+export function inOneLine(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message } = error;
+  const code: unknown = Reflect.get(error, "code");
+  if (message === "" && error instanceof AggregateError && error.errors.length > 0)
+    return inOneLine(error.errors[0]);
+  const line = message.split("\n", 1)[0] || error.name;
+  return typeof code !== "string" || line.includes(code) ? line : `${line} (${code})`;
+}
+
 interface Described {
   readonly type: string;
   readonly message: string;

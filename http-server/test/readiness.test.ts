@@ -1,7 +1,7 @@
 import { openCore } from "@tidebase/core";
 import { afterAll, expect, test } from "vitest";
 import { newGrant, useDatabase } from "../../core/test/support/database.ts";
-import { createApp } from "../src/index.ts";
+import { createApp, openLog } from "../src/index.ts";
 import { json, poster } from "./support.ts";
 
 const db = useDatabase();
@@ -18,6 +18,24 @@ test("a server whose database is away lives, is not ready, and says when to come
   }
   const ready = { code: "store_unavailable", ready: false, database: { reachable: false } };
   expect(await json(app.request("/ready"))).toMatchObject(ready);
+});
+
+test("while the database is away each refused request is one short line; its stack is for debug", async () => {
+  const linesAt = async (level: "info" | "debug"): Promise<string[]> => {
+    const lines: string[] = [];
+    const log = openLog(level, { write: (line: string) => void lines.push(line) });
+    await createApp(away, { log }).request("/v1/overview");
+    return lines;
+  };
+  const [line = "", ...more] = await linesAt("info");
+  expect(more).toEqual([]);
+  expect(line.length).toBeLessThan(400);
+  const told = { level: 40, status: 503, code: "store_unavailable" };
+  const cause = expect.stringContaining("ECONNREFUSED");
+  expect(JSON.parse(line)).toMatchObject({ ...told, cause });
+  expect(JSON.parse(line)).not.toHaveProperty("err");
+  const [debugged = "{}"] = await linesAt("debug");
+  expect(JSON.parse(debugged)).toMatchObject({ ...told, err: { stack: expect.any(String) } });
 });
 
 test("a schema that lacks migrations is not ready, and they are named", async () => {

@@ -91,8 +91,8 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     // The embedded store is Tidebase's own: bringing it up to date changes nobody's data.
     const autoMigrate = !readOnly || found.kind === "embedded";
     const opened = await openStore(found, { autoMigrate });
-    const { databaseUrl, schema, leave } = opened;
-    const core = openCore({ databaseUrl, schema, readOnly, poolMax: POOL_MAX });
+    const { databaseUrl, revive, schema, leave } = opened;
+    const core = openCore({ databaseUrl, revive, schema, readOnly, poolMax: POOL_MAX });
     const actor = { name: "local", scopes: ["read", "operate"], via: "stdio" } as const;
     return {
       backend: guard(localBackend(core, actor), readOnly),

@@ -116,7 +116,7 @@ function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefin
       return `${store?.accessReason ?? ""} tidebase_get_run still tells whether a rerun is safe.`.trim();
     case "key_missing":
     case "key_invalid":
-      return "Set TIDEBASE_API_KEY to a key of this server (`tidebase keys create`) and restart tidebase-mcp.";
+      return "Set TIDEBASE_API_KEY to a key of this server (`tidebase keys create <name> --scopes read` makes one) and restart tidebase-mcp.";
     case "outcome_unknown":
     case "store_unavailable":
       return `Tried ${store?.description ?? "the store"}. Check that it runs and can be reached, then call again: a repeated call is safe.`;

@@ -45,7 +45,7 @@ describe("a server that cannot be reached", () => {
   test("is named with what to do", async () => {
     env["TIDEBASE_URL"] = `http://127.0.0.1:${await freePort()}`;
     const error = await agent.refused("tidebase_overview");
-    expect(error).toMatchObject({ code: "outcome_unknown", retryable: true });
+    expect(error).toMatchObject({ code: "store_unavailable", retryable: true });
     expect(error.fix).toContain(env["TIDEBASE_URL"]);
   });
 });

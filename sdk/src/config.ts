@@ -45,7 +45,7 @@ export function readConfig(
   const url = options.url ?? variable(environment, "TIDEBASE_URL") ?? DEFAULT_URL;
   return {
     url: address(url),
-    apiKey: options.apiKey ?? variable(environment, "TIDEBASE_API_KEY"),
+    apiKey: headerSafe(options.apiKey ?? variable(environment, "TIDEBASE_API_KEY")),
     version: options.version ?? variable(environment, "TIDEBASE_VERSION"),
     leaseMs: options.leaseMs,
     resumeHint: options.resumeHint ?? true,
@@ -70,6 +70,19 @@ function variable(
   throw new TidebaseError("config_invalid", `${name} is set but empty. Fill it in or unset it.`, {
     variable: name,
   });
+}
+
+/** Without the line break that a secret's file ends with; says nothing of the key itself. */
+function headerSafe(apiKey: string | undefined): string | undefined {
+  const key = apiKey?.trim();
+  if (key === undefined || /^[\x21-\x7e]+$/.test(key)) return key;
+  const problem =
+    key === "" ? "is empty" : "holds a space, a line break or a character outside of ASCII";
+  throw new TidebaseError(
+    "config_invalid",
+    `The API key (option apiKey, or TIDEBASE_API_KEY) ${problem}. Give it as \`tidebase keys create\` printed it.`,
+    { option: "apiKey" },
+  );
 }
 
 /** Without a slash at its end, so that paths can follow. */

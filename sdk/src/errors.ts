@@ -3,6 +3,7 @@ import type { ErrorCode } from "./operations.gen.ts";
 /** Codes of the server, and what the SDK itself refuses. */
 export type SdkErrorCode =
   | ErrorCode
+  | "client_closed"
   | "config_invalid"
   | "duplicate_step"
   | "input_mismatch"
@@ -41,10 +42,14 @@ export class TidebaseError extends Error {
   }
 }
 
-/** Whether the value is a TidebaseError of one of these codes. */
+/** Whether the value is a TidebaseError of one of these codes. Never throws. */
 export function isTidebaseError(
   error: unknown,
   ...codes: readonly SdkErrorCode[]
 ): error is TidebaseError {
-  return error instanceof TidebaseError && (codes.length === 0 || codes.includes(error.code));
+  try {
+    return error instanceof TidebaseError && (codes.length === 0 || codes.includes(error.code));
+  } catch {
+    return false; // a revoked Proxy refuses even to be asked
+  }
 }

@@ -1,4 +1,4 @@
-import { Tidebase } from "@tidebase/sdk";
+import { isTidebaseError, Tidebase } from "@tidebase/sdk";
 import { expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
 import { lineOf, recordFailure } from "../src/failure.ts";
@@ -23,6 +23,20 @@ test("an empty variable is an error that names it, and so is an address that is 
     expect(empty).toThrow(new RegExp(`${name} is set but empty`));
   }
   expect(() => new Tidebase({ url: "localhost:7373" })).toThrow(/no address of a server/);
+});
+
+test("an API key may end with a line break, and what no header takes is named without the key", () => {
+  expect(readConfig({ apiKey: " tb_1\r\n" }, {}).apiKey).toBe("tb_1");
+  expect(readConfig({}, { TIDEBASE_API_KEY: "tb_2\n" }).apiKey).toBe("tb_2");
+  for (const apiKey of ["tb_canary\nx", "tb_canary x", "tb_canaryé", "tb_canary\0", ""]) {
+    const read = () => readConfig({ apiKey }, {});
+    expect(read, JSON.stringify(apiKey)).toThrow(
+      expect.objectContaining({
+        code: "config_invalid",
+        message: expect.stringMatching(/^(?!.*canary).*option apiKey.*TIDEBASE_API_KEY/),
+      }),
+    );
+  }
 });
 
 test("the resume hint keeps the values of secrets to the process", () => {
@@ -52,7 +66,10 @@ test("whatever was thrown can be recorded", () => {
       throw new Error("no");
     },
   });
-  for (const thrown of ["text", null, undefined, 7n, { a: 1 }, circular, many, hostile]) {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  for (const thrown of ["text", null, undefined, 7n, { a: 1 }, circular, many, hostile, proxy]) {
+    expect(isTidebaseError(thrown)).toBe(false);
     const recorded = recordFailure(thrown);
     expect(JSON.parse(JSON.stringify(recorded))).toHaveProperty("message");
     expect(lineOf(recorded)).not.toBe("");

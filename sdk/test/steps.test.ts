@@ -90,6 +90,36 @@ test("a contract that the server would refuse is refused before the effect", asy
   }
 });
 
+test("a step without its function is refused with what it should look like", async () => {
+  type Loose = (...given: unknown[]) => Promise<unknown>;
+  const forgotten: unknown[][] = [["s"], ["s", {}], ["s", undefined, "work"], ["s", "key", crash]];
+  for (const given of forgotten) {
+    const refused = await attempt(newRunId(), (step) => (step as Loose)(...given));
+    expect(refused, JSON.stringify(given)).toMatchObject({
+      code: "input_invalid",
+      message: expect.stringMatching(/^Step "s": .*function/),
+    });
+  }
+});
+
+test("a failure that cannot even be looked at is recorded all the same", async () => {
+  const runId = newRunId();
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  let thrown: unknown;
+  try {
+    await server.tidebase.run("w", { runId }, ({ step }) => step("s", () => Promise.reject(proxy)));
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown === proxy).toBe(true);
+  expect(await stepsOf(runId)).toMatchObject([
+    { status: "failed_retryable", error: { message: "An error that cannot be read was thrown." } },
+  ]);
+  const { run } = await server.tidebase.runs.get(runId);
+  expect(run).toMatchObject({ status: "failed", failureClass: "step_failed" });
+});
+
 test("an effect is announced before its function is called; what only reads is not", async () => {
   await attempt(newRunId(), async (step) => {
     await step("read", { sideEffects: ["read"] }, () => 1);

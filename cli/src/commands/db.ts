@@ -29,6 +29,10 @@ export function addDatabaseCommands(db: Command, cli: Cli): void {
     .action(async () => await start(cli));
   db.command("stop")
     .description("stop the embedded Postgres of TIDEBASE_HOME, whoever uses it")
+    .addHelpText(
+      "after",
+      "\nA Tidebase server that still runs starts it again when it next needs it.",
+    )
     .action(async () => {
       const home = findHome(cli.env);
       const stopped = await stopCluster({ home });

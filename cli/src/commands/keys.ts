@@ -14,7 +14,7 @@ Scopes: ${SCOPES.join(", ")}.
 
 Examples:
   $ tidebase keys create ci --scopes read,enqueue --expires 90d
-  $ TIDEBASE_API_KEY=$(tidebase keys create agent --scopes read,work)`;
+  $ TIDEBASE_API_KEY=$(tidebase keys create agent --scopes read,work,enqueue)`;
 
 interface CreateOptions {
   readonly scopes: string[];

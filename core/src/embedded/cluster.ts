@@ -34,6 +34,11 @@ export interface Cluster {
   /** What the human should know once, when the cluster was just made. */
   readonly note?: string;
   /**
+   * The server again, under the same membership: adopted when it runs, else started, perhaps on
+   * another port. Throws StoreError, also once this process has left.
+   */
+  revive(): Promise<{ readonly url: string; readonly started: boolean }>;
+  /**
    * Stops the server if no other Tidebase process has joined it and no client is connected. End this
    * process's own connections before. Never throws because the server is gone already.
    */
@@ -74,17 +79,44 @@ export async function ensureCluster(
   return await locked(layout, async () => {
     const password = await readPassword(layout);
     const fresh = !existsSync(layout.data);
-    const running = await adopt(layout, password);
-    const port = running ?? (await launch(found, layout, password, options.settings ?? {}));
+    const bring = () => adoptOrLaunch(found, layout, password, options.settings ?? {});
+    const brought = await bring();
     const membership = await join(layout);
+    let left = false;
     return {
-      url: clusterUrl(port, password),
-      port,
+      ...brought,
       home: layout.home,
-      started: running === undefined,
       ...(fresh && layout.owner !== undefined ? { note: rootNote(layout.home, layout.owner) } : {}),
-      leave: () => locked(layout, () => leave(layout, found, membership)),
+      revive: () =>
+        locked(layout, () => {
+          if (left) throw hasLeft(layout);
+          return bring();
+        }),
+      leave: () =>
+        locked(layout, () => {
+          left = true;
+          return leave(layout, found, membership);
+        }),
     };
+  });
+}
+
+async function adoptOrLaunch(
+  found: Package,
+  layout: Layout,
+  password: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<Pick<Cluster, "url" | "port" | "started">> {
+  const running = await adopt(layout, password);
+  const port = running ?? (await launch(found, layout, password, settings));
+  return { url: clusterUrl(port, password), port, started: running === undefined };
+}
+
+/** A server started then would have nobody to stop it. */
+function hasLeft({ home }: Layout): StoreError {
+  return new StoreError("embedded_failed", {
+    message: `This process has left the embedded Postgres in ${home}.`,
+    fix: "Open the store again.",
   });
 }
 

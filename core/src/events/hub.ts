@@ -1,4 +1,5 @@
 import type { Database } from "../database.ts";
+import type { Address } from "../store/address.ts";
 import { openListener, repeat } from "./listener.ts";
 import * as events from "./sql.ts";
 
@@ -23,12 +24,12 @@ export interface Hub {
 }
 
 /** Listens and polls only while somebody watches; `close` ends both. */
-export function openHub(db: Database, options: { databaseUrl: string; schema: string }): Hub {
+export function openHub(db: Database, options: { address: Address; schema: string }): Hub {
   const channel = `${options.schema.slice(0, 56)}.events`; // a name has 63 bytes; sharing one costs hints
   const watchers = new Map<string, Set<() => void>>();
   const heads = new Map<string, number>();
   const changed = new Set<string>();
-  const listener = openListener(options.databaseUrl, channel, (message) => {
+  const listener = openListener(options.address.url, channel, (message) => {
     for (const runId of message === EVERY_RUN ? watchers.keys() : message.split(",")) wake(runId);
   });
   let sending: NodeJS.Timeout | undefined;

@@ -22,7 +22,7 @@ export function repeat(work: () => Promise<void>, pauseMs: number): () => void {
 
 /** LISTEN on a connection of its own, while somebody follows. Everything works without it. */
 export function openListener(
-  databaseUrl: string,
+  databaseUrl: () => string,
   channel: string,
   heard: (message: string) => void,
 ): { start(): void; stop(): Promise<void> } {
@@ -33,7 +33,7 @@ export function openListener(
     if (client !== undefined) return;
     clearTimeout(retry);
     const opened = new pg.Client({
-      connectionString: databaseUrl,
+      connectionString: databaseUrl(),
       application_name: "tidebase",
       keepAlive: true,
     });

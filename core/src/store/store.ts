@@ -1,4 +1,4 @@
-import { ensureCluster } from "../embedded/cluster.ts";
+import { type Cluster, ensureCluster } from "../embedded/cluster.ts";
 import { findHome } from "../embedded/home.ts";
 import { holdsStore, migrate, pendingMigrations } from "../migrate.ts";
 import { checkSchema, DEFAULT_SCHEMA } from "../schema-name.ts";
@@ -56,6 +56,12 @@ export interface OpenStore {
   readonly description: string;
   /** What the human should know; to be shown once. */
   readonly note?: string;
+  /**
+   * The embedded Postgres again after it was stopped or killed, up to date; returns its URL, which
+   * may have another port. Only of an embedded store: nobody else's database is ours to start.
+   * Throws StoreError.
+   */
+  readonly revive?: () => Promise<string>;
   /** Close every connection before; stops the embedded Postgres when nobody else uses it. */
   leave(): Promise<void>;
 }
@@ -118,30 +124,43 @@ export async function openStore(
   found: DatabaseStore | EmbeddedStore,
   options: { readonly autoMigrate?: boolean; readonly migrationsDir?: string | undefined } = {},
 ): Promise<OpenStore> {
-  const place = await start(found);
-  const target = { ...place, schema: found.schema, migrationsDir: options.migrationsDir };
-  try {
+  const { restart, ...place } = await start(found);
+  const prepare = async (databaseUrl: string): Promise<void> => {
+    const target = { databaseUrl, schema: found.schema, migrationsDir: options.migrationsDir };
     if (found.migrate && options.autoMigrate !== false) await migrate(target);
     else refusePending(found, await pendingMigrations(target));
+  };
+  try {
+    await prepare(place.databaseUrl);
   } catch (error) {
     await place.leave();
     throw error;
   }
-  return { ...place, schema: found.schema, foundBy: found.foundBy };
+  const opened = { ...place, schema: found.schema, foundBy: found.foundBy };
+  if (restart === undefined) return opened;
+  const revive = async (): Promise<string> => {
+    const { url } = await restart();
+    await prepare(url); // it may have been reset: what came back is then empty
+    return url;
+  };
+  return { ...opened, revive };
 }
 
-async function start(
-  found: DatabaseStore | EmbeddedStore,
-): Promise<Omit<OpenStore, "schema" | "foundBy">> {
+type Place = Omit<OpenStore, "schema" | "foundBy" | "revive"> & {
+  readonly restart?: Cluster["revive"];
+};
+
+async function start(found: DatabaseStore | EmbeddedStore): Promise<Place> {
   if (found.kind === "database")
     return {
       databaseUrl: found.databaseUrl,
       description: describeStore(found),
       leave: async () => {},
     };
-  const { url, home, leave, note } = await ensureCluster({ home: found.home });
+  const { url, home, revive, leave, note } = await ensureCluster({ home: found.home });
   const notes = [found.note, note].filter((text) => text !== undefined).join(" ");
-  const opened = { databaseUrl: url, description: describeStore({ ...found, home }), leave };
+  const description = describeStore({ ...found, home });
+  const opened = { databaseUrl: url, description, restart: revive, leave };
   return notes === "" ? opened : { ...opened, note: notes };
 }
 

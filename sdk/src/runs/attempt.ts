@@ -83,7 +83,7 @@ export class Attempt {
     try {
       result = await workflow(this.#run<Input>());
     } catch (error) {
-      throw await this.#fail(error);
+      return this.#fail(error);
     }
     await this.#drained();
     if (this.#held.lost !== undefined) throw this.#held.lost;
@@ -124,7 +124,7 @@ export class Attempt {
     try {
       written = encode(result);
     } catch (error) {
-      throw await this.#fail(error);
+      return this.#fail(error);
     }
     const { json, meta } = written;
     const [value, notes] = [JSON.parse(json), meta === null ? null : JSON.parse(meta)];
@@ -138,21 +138,20 @@ export class Attempt {
         this.#patience(),
       );
     } catch (error) {
-      if (isTidebaseError(error, "payload_too_large", "body_too_large"))
-        throw await this.#fail(error);
+      if (isTidebaseError(error, "payload_too_large", "body_too_large")) return this.#fail(error);
       throw error;
     }
     return decode(notes === null ? value : JSON.parse(json), notes) as Result;
   }
 
-  /** Ends the attempt with its failure; gives back what the caller shall get to see. */
-  async #fail(error: unknown): Promise<unknown> {
+  /** Ends the attempt with its failure; throws what the caller shall get to see. */
+  async #fail(error: unknown): Promise<never> {
     const held = this.#held;
     held.stop(error);
     await this.#drained();
     await this.#shuttingDown; // what it threw is the answer to our own abort
-    if (held.lost !== undefined) return held.lost;
-    if (held.lapsed !== undefined) return this.#handBack(held.lapsed);
+    if (held.lost !== undefined) throw held.lost;
+    if (held.lapsed !== undefined) throw await this.#handBack(held.lapsed);
     try {
       await this.#connection.call(
         "runs.fail",
@@ -163,11 +162,11 @@ export class Attempt {
         this.#patience(),
       );
     } catch (unrecorded) {
-      if (isTidebaseError(unrecorded, "run_cancelled")) return unrecorded;
+      if (isTidebaseError(unrecorded, "run_cancelled")) throw unrecorded;
       const why = unrecorded instanceof Error ? unrecorded.message : String(unrecorded);
       this.#connection.config.log(`Run ${held.lease.runId}: its failure is not recorded. ${why}`);
     }
-    return error;
+    throw error;
   }
 
   /** The clock ran out, but perhaps nobody has taken the run: then the next one need not wait. */

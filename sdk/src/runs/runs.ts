@@ -1,7 +1,7 @@
 import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
 import { TidebaseError } from "../errors.ts";
-import { newRunId } from "../ids.ts";
+import { checkRunId, newRunId } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
 import { type EventOptions, followEvents, type RunEvent } from "./events.ts";
 
@@ -128,6 +128,7 @@ function failed(runId: string, run: Output<"runs.get">["run"]): TidebaseError {
  */
 export function creation(workflow: string, options: CreateOptions): Input<"runs.create"> {
   const { input, tags, metadata, idempotencyKey } = options;
+  if (options.runId !== undefined) checkRunId(options.runId);
   const needsId = options.runId !== undefined || idempotencyKey === undefined;
   return {
     ...{ workflow, ...inputOf(input) },

@@ -58,6 +58,14 @@ export function declare(name: string, contract: StepContract): string | undefine
   return text === "{}" ? undefined : text;
 }
 
+/** For callers without types: `run.step(name)` alone, or something else in the places. */
+export function checkWork(name: string, contract: unknown, work: unknown): void {
+  if (typeof work !== "function")
+    throw invalid(name, "its function is missing, as in run.step(name, () => …)");
+  if (typeof contract !== "object" || contract === null)
+    throw invalid(name, "what stands between name and function must be an object");
+}
+
 /** Whether the step's begin is recorded before its function is called. */
 export function isAnnounced({ sideEffects, replay }: StepContract): boolean {
   if (replay === "manual" || replay === "never") return true;

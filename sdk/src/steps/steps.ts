@@ -5,7 +5,7 @@ import { type HeldLease, lossOf } from "../leases/lease.ts";
 import { sleep } from "../pause.ts";
 import type { Lanes } from "../transport/lanes.ts";
 import { callStep, type Ended, type StepWork } from "./call.ts";
-import { declare, isAnnounced, retryInMs, type StepContract } from "./contract.ts";
+import { checkWork, declare, isAnnounced, retryInMs, type StepContract } from "./contract.ts";
 import { currentStep } from "./current.ts";
 import { type StepItem, stepItem } from "./item.ts";
 import type { JournalEntry, Recorded } from "./recorded.ts";
@@ -71,7 +71,7 @@ export class Steps {
     name: string,
     ...rest: [StepWork<Output>] | [StepContract, StepWork<Output>]
   ) => {
-    const [contract, work] = rest.length === 1 ? [{}, rest[0]] : rest;
+    const [contract, work] = rest.length === 2 ? rest : [{}, rest[0]];
     return this.#step(name, contract, work) as Promise<Output>;
   };
 
@@ -92,6 +92,7 @@ export class Steps {
   }
 
   async #step(name: string, contract: StepContract, work: StepWork<unknown>): Promise<unknown> {
+    checkWork(name, contract, work);
     const declared = declare(name, contract);
     const claimed = this.#recorded.claim(name, contract.key ?? "", contract.was);
     const item = stepItem(this.#held.lease, claimed.name, contract, declared);

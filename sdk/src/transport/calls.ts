@@ -1,4 +1,5 @@
-import { TidebaseError } from "../errors.ts";
+import { isTidebaseError, TidebaseError } from "../errors.ts";
+import { describeHolder } from "../leases/holder.ts";
 import { type ErrorCode, type Operations, routes } from "../operations.gen.ts";
 import { pauseMs, sleep } from "../pause.ts";
 import type { Answer, Transport } from "./transport.ts";
@@ -45,7 +46,7 @@ export function exchangeOver(transport: Transport, url: string, timeoutMs: numbe
     for (let attempt = 1; ; attempt++) {
       const tried = await transport
         .send(method, path, body, limitMs)
-        .catch((cause: unknown) => unreachable(url, cause, limitMs));
+        .catch((cause: unknown) => unsent(url, cause, limitMs));
       everAnswered ||= !(tried instanceof TidebaseError);
       if (!(tried instanceof TidebaseError) && tried.status === 200) return tried.text;
 
@@ -102,7 +103,11 @@ export function refusal({ status, text }: Answer): TidebaseError {
   try {
     const { code, title, detail, ...data } = JSON.parse(text) as Record<string, unknown>;
     if (typeof code === "string")
-      return new TidebaseError(code as ErrorCode, `${title} ${detail}${issues(data)}`, data);
+      return new TidebaseError(
+        code as ErrorCode,
+        `${title} ${detail}${pointedTo(detail, data)}${issues(data)}`,
+        data,
+      );
   } catch {
     // not a problem of ours: said below
   }
@@ -113,27 +118,67 @@ export function refusal({ status, text }: Answer): TidebaseError {
   );
 }
 
+/** The members that the detail names, so that who reads the message alone has them too. */
+function pointedTo(detail: unknown, data: Readonly<Record<string, unknown>>): string {
+  const names = Array.from(String(detail).matchAll(/`(\w+)`/g), ([, name = ""]) => name);
+  const told = names
+    .filter((name) => name !== "issues" && data[name] !== undefined && data[name] !== null)
+    .map((name) => `${name}: ${shown(name, data[name])}`);
+  return told.length === 0 ? "" : ` (${told.join(", ")})`;
+}
+
+function shown(name: string, value: unknown): string {
+  if (name === "holder") return describeHolder(value);
+  if (Array.isArray(value)) return value.join(", ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
 function issues({ issues: list }: Readonly<Record<string, unknown>>): string {
   if (!Array.isArray(list)) return "";
   return ` ${list.map(({ path, message }) => `${path}: ${message}`).join("; ")}`;
 }
 
-/** Nothing answered: says how to start a server. */
+/** A closed client is no failure of the network: not tried again. */
+function unsent(url: string, cause: unknown, timeoutMs: number): TidebaseError {
+  if (isTidebaseError(cause, "client_closed")) throw cause;
+  return unreachable(url, cause, timeoutMs);
+}
+
+/** Nothing listens there, or there is no such host: a server has to be started. */
+const NOBODY_THERE = new Set(["ECONNREFUSED", "ENOTFOUND"]);
+
+/** Nothing answered: says what happened and, where no server listens, how to start one. */
 export function unreachable(url: string, cause: unknown, timeoutMs: number): TidebaseError {
-  const reason = reasonOf(cause);
-  const late = /timeout/i.test(reason);
-  const message = late
-    ? `The server at ${url} did not answer within ${timeoutMs} ms. Look at its log, or set TIDEBASE_URL to another one.`
-    : `No Tidebase server answers at ${url} (${reason}). Start one with \`npx @tidebase/server\` (in a checkout: \`npm start\`), or set TIDEBASE_URL to the address of one.`;
-  return new TidebaseError("server_unreachable", message, { url, reason }, { cause });
+  const { reason, text } = reasonOf(cause);
+  const data = { url, reason };
+  return new TidebaseError("server_unreachable", advice(), data, { cause });
+
+  function advice(): string {
+    if (/timeout/i.test(reason))
+      return `The server at ${url} did not answer within ${timeoutMs} ms. Look at its log, or set TIDEBASE_URL to another one.`;
+    if (NOBODY_THERE.has(reason))
+      return `No Tidebase server answers at ${url} (${reason}). Start one with \`npx @tidebase/server\` (in a checkout: \`npm start\`), or set TIDEBASE_URL to the address of one.`;
+    return `The request to the Tidebase server at ${url} failed: ${text}. Look at its log, and check the address and what lies in between (TLS, a proxy).`;
+  }
+}
+
+/** `reason` is a code where there is one; `text` says it for people. */
+interface Reason {
+  readonly reason: string;
+  readonly text: string;
 }
 
 /** fetch hides the reason in `cause`, and a refused connection to two addresses in `errors`. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+function reasonOf(error: unknown): Reason {
+  if (!(error instanceof Error)) return { reason: String(error), text: String(error) };
   const { code, cause, errors } = error as { code?: unknown; cause?: unknown; errors?: unknown[] };
-  if (typeof code === "string") return code;
+  const message = error.message.replace(/\.$/, "");
+  if (typeof code === "string") {
+    const says =
+      message === "" || message.includes(code) ? message || code : `${message} (${code})`;
+    return { reason: code, text: says };
+  }
   if (cause instanceof Error) return reasonOf(cause);
   if (Array.isArray(errors) && errors.length > 0) return reasonOf(errors[0]);
-  return error.name === "TimeoutError" ? "timeout" : error.message;
+  return { reason: error.name === "TimeoutError" ? "timeout" : message, text: message };
 }

@@ -1,3 +1,4 @@
+import { TidebaseError } from "../errors.ts";
 import type { Transport, TransportOptions } from "./transport.ts";
 
 /**
@@ -18,9 +19,16 @@ export function openTransport(options: TransportOptions): Transport {
     },
     () => {},
   );
+  const usable = (): Transport | Promise<Transport> => {
+    if (closing === undefined) return opened ?? opening;
+    throw new TidebaseError(
+      "client_closed",
+      "This Tidebase client is closed. Make the call before close(), or with a new client.",
+    );
+  };
   return {
-    send: async (...exchange) => (opened ?? (await opening)).send(...exchange),
-    open: async (...exchange) => (opened ?? (await opening)).open(...exchange),
+    send: async (...exchange) => (await usable()).send(...exchange),
+    open: async (...exchange) => (await usable()).open(...exchange),
     close() {
       closing ??= opening.then((transport) => transport.close());
       return closing;

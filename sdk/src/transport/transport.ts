@@ -35,7 +35,7 @@ export interface Transport {
     idleMs: number,
     signal: AbortSignal,
   ): Promise<Stream>;
-  /** Closing twice is closing once. */
+  /** Closing twice is closing once; what is asked afterwards is refused as `client_closed`. */
   close(): Promise<void>;
 }
 
