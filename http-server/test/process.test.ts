@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { json, readStream, send } from "./support.ts";
 
 const db = useDatabase();
-const MAIN = new URL("../src/main.ts", import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const children = new Set<ChildProcess>();
 
 afterEach(() => {
