@@ -59,7 +59,7 @@ test("an unfinished step without effects, or with an idempotency key, is safe to
 
 test("the next action is the command of the resume hint, when there is one", async () => {
   const runId = await db.pending();
-  const resumeHint = { command: ["node", "agent.js"], cwd: "/work/agent" };
+  const resumeHint = { command: ["node", "agent.js"], cwd: "/srv/agent" };
   const { epoch } = await db.call("runs.begin", { runId, grantId: newGrant(), resumeHint });
   expect(epoch).toBe(1);
   await db.advance("2 minutes");
