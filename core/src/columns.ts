@@ -25,6 +25,12 @@ const PAYLOADS = new Set([
   "events",
   "labels",
   "attention",
+  "data",
+  "answer_schema",
+  "capability",
+  "approvers",
+  "answer",
+  "payload",
 ]);
 
 /** `run_id` → `runId`: the one place where SQL's names become TypeScript's. */

@@ -7,6 +7,7 @@ import { type ErrorCode, TidebaseError } from "./errors.ts";
 import { follow } from "./events/follow.ts";
 import { openHub } from "./events/hub.ts";
 import type { RunEvent } from "./events/schema.ts";
+import { expiredGates } from "./gates/expired.ts";
 import { toJson } from "./json-text.ts";
 import { lostWorkers } from "./leases/lost-workers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
@@ -14,8 +15,10 @@ import { pendingMigrations } from "./migrate.ts";
 import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 import { type SweepStatus, startSweeps } from "./reconciler.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
+import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
 import { runsTouched } from "./touched.ts";
+import { dueWaits } from "./waits/due.ts";
 
 /** What a transport holds: the model, and nothing of Postgres. */
 export interface Core {
@@ -29,6 +32,8 @@ export interface Core {
   authenticate(bearer: string | undefined): Promise<Actor>;
   /** Whether the store has ever been given a key; without one it is open, on loopback only. */
   hasKeys(): Promise<boolean>;
+  /** Sessions of the gate page. */
+  readonly sessions: Sessions;
   /** The committed events of a run as they come; see follow(). */
   follow(runId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<RunEvent[]>;
   /** Whether the database answers, and what it lacks. Never throws. */
@@ -76,7 +81,7 @@ export function openCore(options: CoreOptions): Core {
   const sweeping = (options.sweeps ?? true) && !readOnly;
   const sweeps = startSweeps(
     db,
-    sweeping ? [lostWorkers(options.sweepGraceMs ?? 10_000)] : [],
+    sweeping ? [lostWorkers(options.sweepGraceMs ?? 10_000), dueWaits, expiredGates] : [],
     options.sweepEveryMs ?? 2000,
     hub.touched,
   );
@@ -119,6 +124,7 @@ export function openCore(options: CoreOptions): Core {
     execute,
     authenticate,
     hasKeys,
+    sessions: openSessions(db),
     follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
     status,
     async close() {

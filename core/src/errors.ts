@@ -136,6 +136,80 @@ export const ERRORS = {
     detail: "List the stream's versions; they run from 1 without gap.",
     retry: false,
   },
+  gate_not_found: {
+    status: 404,
+    title: "No gate has that id.",
+    detail: "Check the id; list the gates to find the one you mean.",
+    retry: false,
+  },
+  gate_mismatch: {
+    status: 409,
+    title: "The gate is decided, and asked something else.",
+    detail: "Nobody saw the new content: open a gate of another name or key for it.",
+    retry: false,
+  },
+  gate_already_resolved: {
+    status: 409,
+    title: "The gate is not open any more.",
+    detail: "The first decision stands: see `status` and `decidedBy`.",
+    retry: false,
+  },
+  gate_expired: {
+    status: 409,
+    title: "The gate's time is over.",
+    detail: "It counts as not approved. The run may ask again under another name or key.",
+    retry: false,
+  },
+  gate_changed: {
+    status: 409,
+    title: "The gate asks something else by now.",
+    detail: "Read the gate again and decide on what it says, naming its `digest`.",
+    retry: false,
+  },
+  gate_code_invalid: {
+    status: 403,
+    title: "The code, token or phrase does not decide this.",
+    detail:
+      "It works once, for one decision, for a short time, and not after five wrong tries. A human makes another with `tidebase gates code <id>`.",
+    retry: false,
+  },
+  gate_needs_human: {
+    status: 403,
+    title: "A human has to do this.",
+    detail:
+      "Use `tidebase gates decide <id>` at a terminal, the gate's page, or a key with the scope `approve`.",
+    retry: false,
+  },
+  gate_assurance_too_low: {
+    status: 403,
+    title: "The gate asks to be surer that a human decides.",
+    detail: "It needs what `required` says: a one-time code, or somebody who is signed in.",
+    retry: false,
+  },
+  gate_own_run: {
+    status: 403,
+    title: "Whoever asks cannot answer.",
+    detail: "The key that opened the gate or worked on its run cannot decide it; use another.",
+    retry: false,
+  },
+  gate_not_approver: {
+    status: 403,
+    title: "The gate names others to decide it.",
+    detail: "One of its `approvers` has to.",
+    retry: false,
+  },
+  gate_answer_invalid: {
+    status: 422,
+    title: "The answer does not fit the gate's form.",
+    detail: "Correct what `problems` names; nothing is filled in for you.",
+    retry: false,
+  },
+  wait_not_found: {
+    status: 409,
+    title: "The run would wait for something that does not exist.",
+    detail: "Open the gate, set the timer or record the step's failure first.",
+    retry: false,
+  },
   key_not_found: {
     status: 404,
     title: "No API key has that id.",

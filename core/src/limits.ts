@@ -1,3 +1,5 @@
+import type { Assurance } from "./gates/schema.ts";
+
 /** What a store takes. Sizes in bytes of JSON text, times in milliseconds. */
 export interface Limits {
   /** An input, output, result or state value. */
@@ -6,6 +8,11 @@ export interface Limits {
   readonly steps: number;
   /** Length of a lease when the worker names none. */
   readonly leaseMs: number;
+  /**
+   * The least that any gate asks for. Undefined: `client_form` while the store has no key, `code` once
+   * it has one.
+   */
+  readonly gateFloor?: Assurance | undefined;
 }
 
 /** 1 MiB, 10,000 steps, 60 s. */

@@ -9,8 +9,13 @@ import type { Limits } from "./limits.ts";
 export interface Actor {
   readonly name: string;
   readonly scopes: readonly Scope[];
-  /** How the transport knows: `open` (loopback, no key configured), `key`, `stdio`, `cli`. */
+  /**
+   * How the transport knows: the id of a key, `page` (a session of the gate page), `tty` (a human at a
+   * terminal of this machine), `cli`, `stdio`, or `open` (loopback, no key configured).
+   */
   readonly via: string;
+  /** The key that a page session was started with. */
+  readonly principal?: string | undefined;
 }
 
 interface Context<Code extends ErrorCode = ErrorCode> {

@@ -1,9 +1,20 @@
 import { createKey, listAudit, listKeys, revokeKey } from "./access/operations.ts";
 import { listEvents } from "./events/operations.ts";
+import {
+  askForm,
+  extendGate,
+  getGate,
+  issueCode,
+  listGates,
+  openGate,
+  redeemGate,
+  resolveGate,
+} from "./gates/operations.ts";
 import { beginRun, completeRun, failRun, heartbeat, releaseRun } from "./leases/operations.ts";
 import type { AnyOperation } from "./operation.ts";
 import { recoverRun, reviewStep, runVerdict } from "./recovery/operations.ts";
 import { createRun, getRun, listRuns, overview } from "./runs/operations.ts";
+import { linkSession } from "./sessions/operations.ts";
 import {
   diffState,
   labelState,
@@ -20,13 +31,20 @@ import {
   listJournal,
   listSteps,
 } from "./steps/operations.ts";
+import { sendSignal, setTimer, suspendRun, takeSignal } from "./waits/operations.ts";
 
 export {
+  askForm,
   createKey,
   diffState,
+  extendGate,
+  getGate,
   getRun,
+  issueCode,
+  linkSession,
   listAudit,
   listEvents,
+  listGates,
   listKeys,
   listRuns,
   listSteps,
@@ -34,9 +52,12 @@ export {
   overview,
   readState,
   recoverRun,
+  redeemGate,
+  resolveGate,
   reviewStep,
   revokeKey,
   runVerdict,
+  sendSignal,
 };
 
 /** Everything Tidebase can do, in the order the docs list it. */
@@ -45,6 +66,7 @@ export const operations: readonly AnyOperation[] = [
   beginRun,
   heartbeat,
   releaseRun,
+  suspendRun,
   completeRun,
   failRun,
   getRun,
@@ -66,6 +88,18 @@ export const operations: readonly AnyOperation[] = [
   diffState,
   listStreams,
   listEvents,
+  openGate,
+  getGate,
+  listGates,
+  resolveGate,
+  redeemGate,
+  askForm,
+  issueCode,
+  extendGate,
+  linkSession,
+  setTimer,
+  sendSignal,
+  takeSignal,
   createKey,
   listKeys,
   revokeKey,

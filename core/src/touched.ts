@@ -4,7 +4,8 @@ const RUN_ID = /^run_[0-9a-f-]{36}$/;
 export function runsTouched(input: unknown, answer: unknown): string[] {
   const found = new Set<string>();
   const items: unknown = member(input, "items");
-  for (const source of [input, answer, ...(Array.isArray(items) ? items : [])]) {
+  const sources = [input, answer, member(answer, "gate"), ...(Array.isArray(items) ? items : [])];
+  for (const source of sources) {
     const runId = member(source, "runId");
     if (typeof runId === "string" && RUN_ID.test(runId)) found.add(runId);
   }

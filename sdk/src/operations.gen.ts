@@ -25,6 +25,12 @@ export interface Operations {
     output: { outcome: "released" };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused";
   };
+  /** Give the lease back and wait; `resumeNow` keeps it because something has happened already. */
+  "runs.suspend": {
+    input: { runId: string; epoch: number; grantId: string; waits: { gates?: ReadonlyArray<string>; timers?: ReadonlyArray<{ name: string; key?: string }>; retries?: ReadonlyArray<{ name: string; key?: string }>; signals?: ReadonlyArray<string> } };
+    output: { outcome: "waiting" | "resumeNow"; wakeAt: string | null };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "wait_not_found";
+  };
   /** End the run with its result. */
   "runs.complete": {
     input: { runId: string; epoch: number; grantId: string; result?: unknown; resultMeta?: unknown; orphanedSteps?: ReadonlyArray<{ name: string; key: string }> };
@@ -151,6 +157,78 @@ export interface Operations {
     output: { events: ReadonlyArray<{ seq: number; type: string; at: string; data: object | null }>; lastSeq: number; nextAfterSeq: number | null };
     error: "run_not_found";
   };
+  /** Ask a human; the same question again finds the gate and its decision. */
+  "gates.open": {
+    input: { runId: string; epoch: number; grantId: string; name: string; key?: string; prompt: string; data?: unknown; answerSchema?: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> }; capability?: { name: string; scopes?: ReadonlyArray<string>; reason?: string }; risk?: "low" | "normal" | "high" | "critical"; assurance?: "client_form" | "code" | "signed_in"; approvers?: ReadonlyArray<string>; approvals?: number; expiresInMs?: number };
+    output: { gate: { gateId: string; runId: string; workflow: string; name: string; key: string; revision: number; digest: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; data: unknown | null; answerSchema: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> } | null; capability: { name: string; scopes: ReadonlyArray<string>; reason: string } | null; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvers: ReadonlyArray<string> | null; approvals: number; votes: number; openedAt: string; openedBy: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null; via: string | null; assurance: "client_form" | "code" | "signed_in" | null; answer: unknown | null; note: string | null } };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large" | "gate_mismatch";
+  };
+  /** One gate in full: what is asked, and how it was decided. */
+  "gates.get": {
+    input: { gateId: string };
+    output: { gate: { gateId: string; runId: string; workflow: string; name: string; key: string; revision: number; digest: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; data: unknown | null; answerSchema: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> } | null; capability: { name: string; scopes: ReadonlyArray<string>; reason: string } | null; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvers: ReadonlyArray<string> | null; approvals: number; votes: number; openedAt: string; openedBy: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null; via: string | null; assurance: "client_form" | "code" | "signed_in" | null; answer: unknown | null; note: string | null } };
+    error: "gate_not_found";
+  };
+  /** The inbox: open gates across runs, oldest first; or decided ones. */
+  "gates.list": {
+    input: { status?: "open" | "approved" | "rejected" | "expired" | "closed"; runId?: string; workflow?: string; limit?: number; cursor?: string };
+    output: { gates: ReadonlyArray<{ gateId: string; runId: string; workflow: string; name: string; key: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvals: number; votes: number; openedAt: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null }>; nextCursor: string | null };
+    error: "cursor_invalid";
+  };
+  /** Decide, as a human who is known: with a key that may approve, on the page, at a terminal. */
+  "gates.resolve": {
+    input: { gateId: string; decision: "approved" | "rejected"; digest: string; answer?: unknown; note?: string };
+    output: { gate: { gateId: string; runId: string; workflow: string; name: string; key: string; revision: number; digest: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; data: unknown | null; answerSchema: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> } | null; capability: { name: string; scopes: ReadonlyArray<string>; reason: string } | null; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvers: ReadonlyArray<string> | null; approvals: number; votes: number; openedAt: string; openedBy: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null; via: string | null; assurance: "client_form" | "code" | "signed_in" | null; answer: unknown | null; note: string | null } };
+    error: "gate_not_found" | "gate_already_resolved" | "gate_expired" | "gate_changed" | "gate_code_invalid" | "gate_assurance_too_low" | "gate_needs_human" | "gate_own_run" | "gate_not_approver" | "gate_answer_invalid" | "payload_too_large";
+  };
+  /** Bring a human's decision with its proof: a one-time code, a link's token, or a filled-in form. */
+  "gates.redeem": {
+    input: { gateId: string; decision: "approved" | "rejected"; digest: string; answer?: unknown; note?: string; proof: { kind: "form" | "code" | "token"; secret: string } };
+    output: { gate: { gateId: string; runId: string; workflow: string; name: string; key: string; revision: number; digest: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; data: unknown | null; answerSchema: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> } | null; capability: { name: string; scopes: ReadonlyArray<string>; reason: string } | null; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvers: ReadonlyArray<string> | null; approvals: number; votes: number; openedAt: string; openedBy: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null; via: string | null; assurance: "client_form" | "code" | "signed_in" | null; answer: unknown | null; note: string | null } };
+    error: "gate_not_found" | "gate_already_resolved" | "gate_expired" | "gate_changed" | "gate_code_invalid" | "gate_assurance_too_low" | "gate_needs_human" | "gate_own_run" | "gate_not_approver" | "gate_answer_invalid" | "payload_too_large";
+  };
+  /** Begin to ask a human by a form: the phrase they have to type, good once, for five minutes. */
+  "gates.form": {
+    input: { gateId: string };
+    output: { phrase: string; digest: string; expiresAt: string };
+    error: "gate_not_found" | "gate_already_resolved" | "gate_assurance_too_low";
+  };
+  /** A one-time code for one decision, for a human who is known; the older one is void. */
+  "gates.code": {
+    input: { gateId: string; decision: "approved" | "rejected" };
+    output: { code: string; decision: "approved" | "rejected"; expiresAt: string };
+    error: "gate_not_found" | "gate_already_resolved" | "gate_needs_human" | "gate_own_run";
+  };
+  /** Give an open gate another end: so long from now; 0 ends it now. */
+  "gates.extend": {
+    input: { gateId: string; expiresInMs: number };
+    output: { gate: { gateId: string; runId: string; workflow: string; name: string; key: string; revision: number; digest: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; data: unknown | null; answerSchema: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> } | null; capability: { name: string; scopes: ReadonlyArray<string>; reason: string } | null; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvers: ReadonlyArray<string> | null; approvals: number; votes: number; openedAt: string; openedBy: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null; via: string | null; assurance: "client_form" | "code" | "signed_in" | null; answer: unknown | null; note: string | null } };
+    error: "gate_not_found" | "gate_already_resolved" | "gate_needs_human";
+  };
+  /** A one-time link's token that starts a session of the gate page, for a human who is known. */
+  "sessions.link": {
+    input: {  };
+    output: { token: string; expiresAt: string };
+    error: "gate_needs_human";
+  };
+  /** Set when a sleep or a wait is over: once, whatever is asked later. */
+  "timers.set": {
+    input: { runId: string; epoch: number; grantId: string; name: string; key?: string; ms?: number; until?: string };
+    output: { dueAt: string; leftMs: number };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "input_invalid";
+  };
+  /** Tell a run that something happened; kept also when nobody waits for it yet. */
+  "signals.send": {
+    input: { runId: string; name: string; payload?: unknown; key?: string };
+    output: { runId: string; seq: number; recorded: boolean };
+    error: "run_not_found" | "run_completed" | "run_cancelled" | "payload_too_large";
+  };
+  /** Take the oldest signal of a name as this step's output; or its timeout; or learn that it is not there. */
+  "signals.take": {
+    input: { runId: string; epoch: number; grantId: string; name: string; key?: string; signal: string };
+    output: { outcome: "taken" | "waiting"; output?: unknown };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "run_too_long";
+  };
   /** Make an API key; the answer is the only time it is shown. */
   "keys.create": {
     input: { name: string; scopes: ReadonlyArray<"read" | "work" | "enqueue" | "operate" | "approve" | "admin">; expiresInMs?: number };
@@ -182,6 +260,7 @@ export const routes = {
   "runs.begin": "POST /v1/runs/:runId/begin",
   "runs.heartbeat": "POST /v1/runs/heartbeat",
   "runs.release": "POST /v1/runs/:runId/release",
+  "runs.suspend": "POST /v1/runs/:runId/suspend",
   "runs.complete": "POST /v1/runs/:runId/complete",
   "runs.fail": "POST /v1/runs/:runId/fail",
   "runs.get": "GET /v1/runs/:runId",
@@ -203,6 +282,18 @@ export const routes = {
   "state.diff": "GET /v1/runs/:runId/state/diff",
   "state.streams": "GET /v1/runs/:runId/streams",
   "events.list": "GET /v1/runs/:runId/events",
+  "gates.open": "POST /v1/runs/:runId/gates",
+  "gates.get": "GET /v1/gates/:gateId",
+  "gates.list": "GET /v1/gates",
+  "gates.resolve": "POST /v1/gates/:gateId/resolve",
+  "gates.redeem": "POST /v1/gates/:gateId/redeem",
+  "gates.form": "POST /v1/gates/:gateId/form",
+  "gates.code": "POST /v1/gates/:gateId/code",
+  "gates.extend": "POST /v1/gates/:gateId/extend",
+  "sessions.link": "POST /v1/sessions/link",
+  "timers.set": "POST /v1/runs/:runId/timers",
+  "signals.send": "POST /v1/runs/:runId/signals",
+  "signals.take": "POST /v1/runs/:runId/signals/take",
   "keys.create": "POST /v1/keys",
   "keys.list": "GET /v1/keys",
   "keys.revoke": "POST /v1/keys/:keyId/revoke",
@@ -232,6 +323,18 @@ export type ErrorCode =
   | "run_not_found"
   | "step_not_found"
   | "version_not_found"
+  | "gate_not_found"
+  | "gate_mismatch"
+  | "gate_already_resolved"
+  | "gate_expired"
+  | "gate_changed"
+  | "gate_code_invalid"
+  | "gate_needs_human"
+  | "gate_assurance_too_low"
+  | "gate_own_run"
+  | "gate_not_approver"
+  | "gate_answer_invalid"
+  | "wait_not_found"
   | "key_not_found"
   | "idempotency_conflict"
   | "workflow_mismatch"

@@ -1,16 +1,15 @@
 import type { Database } from "../database.ts";
 import type { Actor, AnyOperation } from "../operation.ts";
-import { runsTouched } from "../touched.ts";
 import * as access from "./sql.ts";
 
-/** What an act was about: a run or an API key. */
+/** What an act was about, by the first of these ids that it names. */
+const TARGETS = ["runId", "gateId", "keyId", "webhookId", "deliveryId"];
+
 function targetOf(input: unknown): string | undefined {
-  const keyId: unknown =
-    typeof input === "object" && input !== null ? Reflect.get(input, "keyId") : undefined;
-  return (
-    runsTouched(input, undefined)[0] ??
-    (typeof keyId === "string" ? keyId.slice(0, 100) : undefined)
-  );
+  if (typeof input !== "object" || input === null) return undefined;
+  const ids = TARGETS.map((name): unknown => Reflect.get(input, name));
+  const id = ids.find((known) => typeof known === "string");
+  return typeof id === "string" ? id.slice(0, 100) : undefined;
 }
 
 /**

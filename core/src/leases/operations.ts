@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { principalOf } from "../gates/rules.ts";
 import { payloadText, unread } from "../json-text.ts";
 import { operation } from "../operation.ts";
 import { checkPayload, Name, oneLine, Payload, StoredPayload } from "../payload.ts";
@@ -54,10 +55,11 @@ export const beginRun = operation({
     ),
   }),
   errors: ["run_not_found", "run_leased", "run_cancelled", "workflow_mismatch"],
-  async run({ db, limits, fail }, { runId, ...given }) {
+  async run({ db, actor, limits, fail }, { runId, ...given }) {
     const row = await db.maybe(leases.begin, {
       ...given,
       runId,
+      principal: principalOf(actor),
       machine: given.holder === undefined ? undefined : machineOf(given.holder),
       leaseMs: given.leaseMs ?? limits.leaseMs,
     });

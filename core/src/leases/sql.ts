@@ -22,6 +22,7 @@ export const begin = statement<
     holder?: Holder | undefined;
     resumeHint?: ResumeHint | undefined;
     goneEpoch?: number | undefined;
+    principal?: string | undefined;
   },
   {
     epoch: number;
@@ -41,7 +42,7 @@ export const begin = statement<
     update tidebase.runs r
        set status = 'running', epoch = r.epoch + 1, grant_id = $grant_id::uuid, lease_ms = $lease_ms::int,
            lease_expires_at = tidebase.now() + $lease_ms::int * interval '1 ms', failure_class = null,
-           ended_at = null, last_seq = r.last_seq + 1, attempts = r.attempts + (held.status = 'running')::int
+           ended_at = null, waits = null, wake_at = null, last_seq = r.last_seq + 1, attempts = r.attempts + (held.status = 'running')::int
       from held
      where r.run_id = $run_id::uuid and coalesce(held.workflow = $workflow::text, true)
        and (held.status in ('pending', 'waiting', 'interrupted', 'failed')
@@ -49,10 +50,10 @@ export const begin = statement<
            and (held.lease_expires_at <= tidebase.now() or held.epoch = $gone_epoch::bigint))
     returning r.run_id, r.epoch, r.lease_ms, r.attempts, r.last_seq
   ), noted as (
-    insert into tidebase.holders as h (run_id, epoch, machine, holder, version, resume_hint)
-    select run_id, epoch, $machine::text, $holder::text, $version::text, $resume_hint::text from granted
+    insert into tidebase.holders as h (run_id, epoch, machine, holder, version, resume_hint, principal)
+    select run_id, epoch, $machine::text, $holder::text, $version::text, $resume_hint::text, $principal::text from granted
     on conflict (run_id) do update set epoch = excluded.epoch, machine = excluded.machine, holder = excluded.holder,
-      previous_version = h.version, version = excluded.version,
+      previous_version = h.version, version = excluded.version, principal = excluded.principal,
       resume_hint = coalesce(excluded.resume_hint, h.resume_hint)
     returning h.run_id, h.previous_version
   ), logged as (
@@ -139,6 +140,9 @@ export const complete = batch<
     insert into tidebase.payloads as p (run_id, result, result_meta) select run_id, result, result_meta from ended
     on conflict (run_id) do update set result = excluded.result, result_meta = excluded.result_meta,
       error = null, error_message = null
+  ), closed as (
+    update tidebase.gates g set status = 'closed', decided_at = tidebase.now() from ended
+     where g.run_id = ended.run_id and g.run_id = any (array(select run_id from ended)) and g.status = 'open'
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
     select run_id, last_seq, 'run.completed', tidebase.now(), nullif(${orphans}, '{}') from ended

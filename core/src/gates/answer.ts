@@ -1,0 +1,76 @@
+import { z } from "zod";
+
+const text = z.string().max(500);
+
+const Field = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("string"),
+    title: text.optional(),
+    description: text.optional(),
+    enum: z.array(z.string().min(1).max(200)).min(1).max(50).optional(),
+    minLength: z.int().min(0).max(10_000).optional(),
+    maxLength: z.int().min(1).max(10_000).optional(),
+  }),
+  z.strictObject({
+    type: z.enum(["number", "integer"]),
+    title: text.optional(),
+    description: text.optional(),
+    minimum: z.number().optional(),
+    maximum: z.number().optional(),
+  }),
+  z.strictObject({
+    type: z.literal("boolean"),
+    title: text.optional(),
+    description: text.optional(),
+  }),
+]);
+/** One line of the form. */
+export type Field = z.output<typeof Field>;
+
+const FieldName = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/);
+
+/**
+ * The JSON Schema of an answer, as far as every client can show it as a form: a flat object of texts,
+ * numbers, choices and yes/no (the subset that MCP's elicitation knows). No `default`: what nobody
+ * filled in is no answer. No `pattern`: nobody's expression runs here.
+ */
+export const AnswerSchema = z
+  .strictObject({
+    type: z.literal("object"),
+    properties: z.record(FieldName, Field),
+    required: z.array(FieldName).max(20).optional(),
+  })
+  .refine(({ properties }) => Object.keys(properties).length <= 20, "at most 20 fields")
+  .refine(
+    ({ properties, required = [] }) => required.every((name) => Object.hasOwn(properties, name)),
+    "every name of `required` must be a property",
+  );
+export type AnswerSchema = z.output<typeof AnswerSchema>;
+
+/** What is wrong with an answer, for the human; empty when it fits. */
+export function answerProblems(schema: AnswerSchema, answer: unknown): string[] {
+  const shape = Object.fromEntries(
+    Object.entries(schema.properties).map(([name, field]) => {
+      const type = typeOf(field);
+      return [name, (schema.required ?? []).includes(name) ? type : type.optional()];
+    }),
+  );
+  const parsed = z.strictObject(shape).safeParse(answer ?? {});
+  if (parsed.success) return [];
+  return parsed.error.issues
+    .slice(0, 20)
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
+}
+
+function typeOf(field: Field): z.ZodType {
+  if (field.type === "boolean") return z.boolean();
+  if (field.type === "string") {
+    if (field.enum !== undefined) return z.enum(field.enum);
+    const least = z.string().min(field.minLength ?? 0);
+    return field.maxLength === undefined ? least : least.max(field.maxLength);
+  }
+  let number = field.type === "integer" ? z.int() : z.number();
+  if (field.minimum !== undefined) number = number.min(field.minimum);
+  if (field.maximum !== undefined) number = number.max(field.maximum);
+  return number;
+}

@@ -1,0 +1,100 @@
+import type { Database } from "../database.ts";
+import type { ErrorCode, TidebaseError } from "../errors.ts";
+import { payloadText } from "../json-text.ts";
+import type { Limits } from "../limits.ts";
+import { checkPayload, readJson } from "../payload.ts";
+import { hash } from "../runs/identity.ts";
+import { type AnswerSchema, answerProblems } from "./answer.ts";
+import type { Assurance, Decision, Gate } from "./schema.ts";
+import * as gates from "./sql.ts";
+
+/** What a decision can be refused for. */
+export const DECIDE_ERRORS = [
+  "gate_not_found",
+  "gate_already_resolved",
+  "gate_expired",
+  "gate_changed",
+  "gate_code_invalid",
+  "gate_assurance_too_low",
+  "gate_needs_human",
+  "gate_own_run",
+  "gate_not_approver",
+  "gate_answer_invalid",
+  "payload_too_large",
+] as const satisfies readonly ErrorCode[];
+
+/** Who decides: known by the transport, or by the proof that a courier brings. */
+export interface Authority {
+  readonly name: string;
+  readonly principal: string | undefined;
+  readonly via: string;
+  readonly assurance?: Assurance | undefined;
+  readonly proofKind?: "form" | "code" | "token";
+  readonly secretHash?: string;
+}
+
+interface Given {
+  readonly gateId: string;
+  readonly decision: Decision;
+  readonly digest: string;
+  readonly answer?: unknown;
+  readonly note?: string | undefined;
+}
+
+interface Context {
+  readonly db: Database;
+  readonly limits: Limits;
+  fail(
+    code: (typeof DECIDE_ERRORS)[number],
+    data?: Readonly<Record<string, unknown>>,
+  ): TidebaseError<(typeof DECIDE_ERRORS)[number]>;
+}
+
+/**
+ * One decision for ever. The same decision and answer again gives the same gate; anything else is
+ * `gate_already_resolved` with the winner. The answer is held against the form before the proof is spent.
+ */
+export async function decide(
+  context: Context,
+  given: Given,
+  authority: Authority,
+): Promise<{ gate: Gate }> {
+  const { db, limits, fail } = context;
+  const { gateId, decision } = given;
+  const { gateFloor } = limits;
+  const answer = payloadText(given.answer);
+  checkPayload("answer", [answer], context);
+  const gate = await db.maybe(gates.get, { gateId, gateFloor });
+  if (gate === undefined) throw fail("gate_not_found", { gateId });
+  if (gate.status === "open") checkAnswer(context, gate, given);
+  const row = await db.maybe(gates.resolve, { ...given, ...authority, answer, gateFloor });
+  if (row === undefined) throw fail("gate_not_found", { gateId });
+  const settled = await db.one(gates.get, { gateId, gateFloor });
+  const { outcome } = row;
+  if (outcome === "decided") {
+    if (settled.status === decision && sameAnswer(settled, given)) return { gate: settled };
+    throw fail("gate_already_resolved", winner(settled));
+  }
+  if (outcome === "gate_assurance_too_low" || outcome === "gate_needs_human")
+    throw fail(outcome, { gateId, required: row.required });
+  if (outcome === "gate_changed")
+    throw fail(outcome, { gateId, digest: settled.digest, revision: settled.revision });
+  if (outcome !== "resolved" && outcome !== "voted") throw fail(outcome, { gateId });
+  return { gate: settled };
+}
+
+function checkAnswer({ fail }: Context, gate: Gate, { gateId, decision, answer }: Given): void {
+  const schema = readJson<AnswerSchema>(gate.answerSchema);
+  if (schema === null || (decision === "rejected" && answer === undefined)) return;
+  const problems = answerProblems(schema, answer);
+  if (problems.length > 0) throw fail("gate_answer_invalid", { gateId, problems });
+}
+
+function sameAnswer({ answer }: Gate, given: Given): boolean {
+  return hash(readJson(answer)) === hash(given.answer ?? null);
+}
+
+function winner(gate: Gate): Readonly<Record<string, unknown>> {
+  const { gateId, status, decidedBy, decidedAt, via, assurance } = gate;
+  return { gateId, status, decidedBy, decidedAt, decidedVia: via, assurance };
+}

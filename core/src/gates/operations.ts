@@ -1,0 +1,264 @@
+import { v7 as uuid } from "uuid";
+import { z } from "zod";
+import { readCursor, writeCursor } from "../cursor.ts";
+import type { Database } from "../database.ts";
+import type { TidebaseError } from "../errors.ts";
+import { payloadText } from "../json-text.ts";
+import { Lease, REFUSALS } from "../leases/schema.ts";
+import type { Limits } from "../limits.ts";
+import { type Actor, operation } from "../operation.ts";
+import { checkPayload, Name } from "../payload.ts";
+import { RunId } from "../runs/schema.ts";
+import { type Authority, DECIDE_ERRORS, decide } from "./decide.ts";
+import * as rules from "./rules.ts";
+import {
+  Deciding,
+  Decision,
+  Digest,
+  Gate,
+  GateId,
+  GateKey,
+  GateName,
+  GateStatus,
+  GateSummary,
+  Question,
+} from "./schema.ts";
+import * as gates from "./sql.ts";
+
+/*
+ * open → approved | rejected (decided once, a trigger refuses all else), expired (its time is over), closed (its run is final).
+ * An open gate asked with other content is its next revision: whatever was issued for the old one is void.
+ * Who decided, and how sure that is, comes from how the caller is known or from a proof kept here; never from the input.
+ */
+
+export const openGate = operation({
+  name: "gates.open",
+  summary: "Ask a human; the same question again finds the gate and its decision.",
+  route: "POST /v1/runs/:runId/gates",
+  effect: "write",
+  scope: "work",
+  fenced: true,
+  because: "Only the holder speaks for the run.",
+  input: z.strictObject({ ...Lease.shape, name: GateName, key: GateKey, ...Question.shape }),
+  output: z.strictObject({ gate: Gate }),
+  errors: [...REFUSALS, "payload_too_large", "gate_mismatch"],
+  async run(context, { runId, epoch, grantId, name, key, ...question }) {
+    const { db, actor, limits, fail } = context;
+    const data = payloadText(question.data);
+    checkPayload("data", [data], context);
+    const [row] = await db.batch(gates.open, [
+      {
+        ...{ runId, epoch, grantId, name, key, ...question, data },
+        gateId: `gate_${uuid()}`,
+        digest: rules.digestOf(question),
+        required: rules.requiredOf(question),
+        openedBy: actor.name,
+        principal: rules.principalOf(actor),
+      },
+    ]);
+    if (row === undefined) throw fail("run_not_found", { runId });
+    if (!("gateId" in row)) throw fail(row.outcome, { runId });
+    const { outcome, gateId } = row;
+    if (outcome === "gate_mismatch") throw fail(outcome, { runId, gateId, name, key });
+    if (outcome !== "found" || gateId === null)
+      throw fail(outcome === "found" ? "run_not_found" : outcome, { runId });
+    return { gate: await db.one(gates.get, { gateId, gateFloor: limits.gateFloor }) };
+  },
+});
+
+export const getGate = operation({
+  name: "gates.get",
+  summary: "One gate in full: what is asked, and how it was decided.",
+  route: "GET /v1/gates/:gateId",
+  effect: "read",
+  scope: "read",
+  fenced: false,
+  because: "It only reads.",
+  input: z.strictObject({ gateId: GateId }),
+  output: z.strictObject({ gate: Gate }),
+  errors: ["gate_not_found"],
+  run: async ({ db, limits, fail }, { gateId }) => ({
+    gate: await found(db, limits, gateId, () => fail("gate_not_found", { gateId })),
+  }),
+});
+
+const Filters = z.strictObject({
+  status: GateStatus.default("open"),
+  runId: RunId.optional(),
+  workflow: Name.min(1).optional(),
+});
+
+export const listGates = operation({
+  name: "gates.list",
+  summary: "The inbox: open gates across runs, oldest first; or decided ones.",
+  route: "GET /v1/gates",
+  effect: "read",
+  scope: "read",
+  fenced: false,
+  because: "It only reads.",
+  input: Filters.extend({
+    limit: z.coerce.number().int().min(1).max(200).default(50),
+    cursor: z.string().max(500).optional().describe("`nextCursor` of the page before."),
+  }),
+  output: z.strictObject({ gates: z.array(GateSummary), nextCursor: z.string().nullable() }),
+  errors: ["cursor_invalid"],
+  async run({ db, limits, fail }, { cursor, limit, ...filters }) {
+    const after = cursor === undefined ? undefined : readCursor(cursor, filters);
+    if (after === "invalid") throw fail("cursor_invalid");
+    const rows = await db.many(gates.list, {
+      ...filters,
+      gateFloor: limits.gateFloor,
+      afterAt: after?.[0],
+      afterId: after?.[1],
+      limit: limit + 1,
+    });
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    const more = rows.length > limit && last !== undefined;
+    const nextCursor = more ? writeCursor([last.position, last.gateId], filters) : null;
+    return { gates: page.map(({ position: _, ...gate }) => gate), nextCursor };
+  },
+});
+
+export const resolveGate = operation({
+  name: "gates.resolve",
+  summary: "Decide, as a human who is known: with a key that may approve, on the page, at a terminal.",
+  route: "POST /v1/gates/:gateId/resolve",
+  effect: "write",
+  scope: "approve",
+  fenced: false,
+  because: "A human's act, never the holder's: whoever holds or opened the run's key is refused.",
+  input: Deciding,
+  output: z.strictObject({ gate: Gate }),
+  errors: DECIDE_ERRORS,
+  run: (context, deciding) => decide(context, deciding, ofActor(context.actor)),
+});
+
+export const redeemGate = operation({
+  name: "gates.redeem",
+  summary: "Bring a human's decision with its proof: a one-time code, a link's token, or a filled-in form.",
+  route: "POST /v1/gates/:gateId/redeem",
+  effect: "write",
+  scope: "operate",
+  fenced: false,
+  because: "The caller is a courier: the proof, issued to a human, decides.",
+  input: Deciding.extend({
+    proof: z.strictObject({
+      kind: z.enum(["form", "code", "token"]),
+      secret: z.string().min(1).max(200).describe("The typed phrase, the code or the token."),
+    }),
+  }),
+  output: z.strictObject({ gate: Gate }),
+  errors: DECIDE_ERRORS,
+  run: (context, { proof, ...deciding }) =>
+    decide(context, deciding, {
+      name: context.actor.name,
+      principal: rules.principalOf(context.actor),
+      via: proof.kind,
+      proofKind: proof.kind,
+      secretHash: rules.hashSecret(
+        deciding.gateId,
+        proof.kind === "code" ? rules.readCode(proof.secret) : proof.secret,
+      ),
+    }),
+});
+
+export const askForm = operation({
+  name: "gates.form",
+  summary: "Begin to ask a human by a form: the phrase they have to type, good once, for five minutes.",
+  route: "POST /v1/gates/:gateId/form",
+  effect: "write",
+  scope: "operate",
+  fenced: false,
+  because: "It decides nothing; a form is the weakest proof, and a gate may ask for more.",
+  input: z.strictObject({ gateId: GateId }),
+  output: z.strictObject({ phrase: z.string(), digest: Digest, expiresAt: z.iso.datetime() }),
+  errors: ["gate_not_found", "gate_already_resolved", "gate_assurance_too_low"],
+  async run({ db, actor, limits, fail }, { gateId }) {
+    const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
+    if (gate.status !== "open")
+      throw fail("gate_already_resolved", { gateId, status: gate.status });
+    if (gate.required !== "client_form")
+      throw fail("gate_assurance_too_low", { gateId, required: gate.required });
+    const phrase = rules.newPhrase();
+    const { expiresAt } = await db.one(gates.issue, {
+      ...{ proofId: `proof_${uuid()}`, gateId, kind: "form", lastsMs: rules.FORM_MS },
+      secretHash: rules.hashSecret(gateId, phrase),
+      issuedBy: actor.name,
+      principal: rules.principalOf(actor),
+    });
+    return { phrase, digest: gate.digest, expiresAt };
+  },
+});
+
+export const issueCode = operation({
+  name: "gates.code",
+  summary: "A one-time code for one decision, for a human who is known; the older one is void.",
+  route: "POST /v1/gates/:gateId/code",
+  effect: "write",
+  scope: "approve",
+  fenced: false,
+  because: "It decides nothing by itself; whoever holds or opened the run's key is refused.",
+  input: z.strictObject({ gateId: GateId, decision: Decision }),
+  output: z.strictObject({ code: z.string(), decision: Decision, expiresAt: z.iso.datetime() }),
+  errors: ["gate_not_found", "gate_already_resolved", "gate_needs_human", "gate_own_run"],
+  async run({ db, actor, limits, fail }, { gateId, decision }) {
+    if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
+    const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
+    if (gate.status !== "open")
+      throw fail("gate_already_resolved", { gateId, status: gate.status });
+    const principal = rules.principalOf(actor);
+    const { own } = await db.one(gates.ownedBy, { gateId, principal });
+    if (own) throw fail("gate_own_run", { gateId });
+    const code = rules.newCode();
+    const { expiresAt } = await db.one(gates.issue, {
+      ...{ proofId: `proof_${uuid()}`, gateId, kind: "code", decision, lastsMs: rules.CODE_MS },
+      secretHash: rules.hashSecret(gateId, rules.readCode(code)),
+      issuedBy: actor.name,
+      principal,
+    });
+    return { code, decision, expiresAt };
+  },
+});
+
+export const extendGate = operation({
+  name: "gates.extend",
+  summary: "Give an open gate another end: so long from now; 0 ends it now.",
+  route: "POST /v1/gates/:gateId/extend",
+  effect: "write",
+  scope: "approve",
+  fenced: false,
+  because: "An approver's act on a question that nobody has decided.",
+  input: z.strictObject({ gateId: GateId, expiresInMs: z.int().min(0).max(31_536_000_000) }),
+  output: z.strictObject({ gate: Gate }),
+  errors: ["gate_not_found", "gate_already_resolved", "gate_needs_human"],
+  async run({ db, actor, limits, fail }, { gateId, expiresInMs }) {
+    if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
+    const row = await db.maybe(gates.extend, { gateId, expiresInMs });
+    const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
+    if (row?.outcome !== "extended")
+      throw fail("gate_already_resolved", { gateId, status: gate.status });
+    return { gate };
+  },
+});
+
+/** A caller that the transport itself knows. */
+function ofActor(actor: Actor): Authority {
+  return {
+    name: actor.name,
+    principal: rules.principalOf(actor),
+    via: actor.via,
+    assurance: rules.assuranceOf(actor),
+  };
+}
+
+async function found(
+  db: Database,
+  { gateFloor }: Limits,
+  gateId: string,
+  missing: () => TidebaseError,
+): Promise<Gate> {
+  const gate = await db.maybe(gates.get, { gateId, gateFloor });
+  if (gate === undefined) throw missing();
+  return gate;
+}

@@ -1,0 +1,74 @@
+import { createHash, randomBytes, randomInt } from "node:crypto";
+import type { Actor } from "../operation.ts";
+import { hash } from "../runs/identity.ts";
+import type { Assurance, Question, Risk } from "./schema.ts";
+import { ASSURANCES } from "./schema.ts";
+
+/** How long a code can be used, in milliseconds. */
+export const CODE_MS = 600_000;
+/** How long a form can be answered, in milliseconds. */
+export const FORM_MS = 300_000;
+
+const OF_RISK: Readonly<Record<Risk, Assurance>> = {
+  low: "client_form",
+  normal: "client_form",
+  high: "code",
+  critical: "signed_in",
+};
+
+/** The higher of what the author set and what the risk implies. The server's floor is added when it is asked. */
+export function requiredOf({ risk, assurance }: Question): Assurance {
+  const highest = Math.max(ASSURANCES.indexOf(assurance), ASSURANCES.indexOf(OF_RISK[risk]));
+  return ASSURANCES[highest] ?? "signed_in";
+}
+
+/** `v1:` and SHA-256 of all that the approver relies on. */
+export function digestOf(question: Question): string {
+  return hash(question);
+}
+
+/**
+ * What the transport itself says about a caller: a page session and a key that may approve are
+ * signed-in humans, a terminal shows what a code would. Anybody else needs a proof.
+ */
+export function assuranceOf({ via, scopes }: Actor): Assurance | undefined {
+  if (!scopes.includes("approve")) return undefined;
+  if (via === "page" || via.startsWith("key_")) return "signed_in";
+  return via === "tty" ? "code" : undefined;
+}
+
+/** The key behind the caller; nobody decides a gate that their own key opened or works on. */
+export function principalOf({ via, principal }: Actor): string | undefined {
+  return principal ?? (via.startsWith("key_") ? via : undefined);
+}
+
+/** Digits and letters without those that are mistaken for others (Crockford's base32). */
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** `XXXX-XXXX`: 40 random bits, which five tries do not find. */
+export function newCode(): string {
+  const letters = Array.from({ length: 8 }, () => ALPHABET[randomInt(32)]).join("");
+  return `${letters.slice(0, 4)}-${letters.slice(4)}`;
+}
+
+/** A code as it was meant: in any case, with or without the dash, O for 0, I and L for 1. */
+export function readCode(typed: string): string {
+  return typed.toUpperCase().replace(/[\s-]/g, "").replaceAll("O", "0").replace(/[IL]/g, "1");
+}
+
+const WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "ivory"];
+
+/** What the human types into a form, such as `amber-4711`; it is not there to be kept secret from the human's client. */
+export function newPhrase(): string {
+  return `${WORDS[randomInt(WORDS.length)]}-${randomInt(1000, 10_000)}`;
+}
+
+/** 32 random bytes for a link. */
+export function newToken(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+/** What is kept of a secret: useless without the gate it belongs to. */
+export function hashSecret(scope: string, secret: string): string {
+  return createHash("sha256").update(`${scope}\0${secret}`).digest("hex");
+}

@@ -1,0 +1,343 @@
+import type { JsonText } from "../json-text.ts";
+import { held, lease, type Refused, refused, seen } from "../leases/fence.ts";
+import type { Lease } from "../leases/schema.ts";
+import { notQuarantined } from "../quarantine-sql.ts";
+import { batch, fragment, items, statement } from "../statement.ts";
+import { woken } from "../waits/wake.ts";
+import type { Assurance, Decision, Gate, GateSummary, Question } from "./schema.ts";
+
+/** The least that any gate asks for now: the setting, or `code` as soon as the store has a key. */
+const floor = fragment`coalesce($gate_floor::text,
+    case when exists (select from tidebase.api_keys) then 'code' else 'client_form' end)`;
+
+/** What a gate asks for, with the server's floor. */
+const required = fragment`case when tidebase.rank(g.required) >= tidebase.rank(floor.level) then g.required::text else floor.level end`;
+
+const withFloor = fragment`floor as materialized (select ${floor} as level)`;
+
+/**
+ * Opens the gate, finds it, or makes the next revision of one that is open. Of a gate that was there, the
+ * snapshot is trusted only when the run has not moved since.
+ */
+export const open = batch<
+  Lease &
+    Omit<Question, "data" | "assurance"> & {
+      gateId: string;
+      name: string;
+      key: string;
+      data: JsonText | undefined;
+      digest: string;
+      required: Assurance;
+      openedBy: string;
+      principal?: string | undefined;
+    },
+  { i: number; gateId: string | null; outcome: Refused | "found" | "gate_mismatch" | "again" }
+>("gates.open")`
+  with ${items({
+    ...lease,
+    gate_id: "uuid",
+    name: "text",
+    key: "text",
+    prompt: "text",
+    data: "text",
+    answer_schema: "text",
+    capability: "text",
+    risk: "text",
+    required: "text",
+    approvers: "text",
+    approvals: "int",
+    expires_in_ms: "bigint",
+    digest: "text",
+    opened_by: "text",
+    principal: "text",
+  })}, ${seen}, ${held}, opened as (
+    insert into tidebase.gates as g (gate_id, run_id, name, key, revision, digest, status, prompt, data, answer_schema,
+      capability, risk, required, approvers, approvals, expires_at, opened_at, opened_by, principal)
+    select gate_id, run_id, name, key, 1, digest, 'open', prompt, data, answer_schema, capability, risk, required,
+      approvers, approvals, tidebase.now() + expires_in_ms * interval '1 ms', tidebase.now(), opened_by, principal
+      from held where fenced
+    on conflict (run_id, name, key) do update set revision = g.revision + 1, digest = excluded.digest,
+      prompt = excluded.prompt, data = excluded.data, answer_schema = excluded.answer_schema,
+      capability = excluded.capability, risk = excluded.risk, required = excluded.required,
+      approvers = excluded.approvers, approvals = excluded.approvals, expires_at = excluded.expires_at,
+      opened_at = excluded.opened_at, opened_by = excluded.opened_by, principal = excluded.principal
+      where g.status = 'open' and g.digest <> excluded.digest
+    returning g.run_id, g.gate_id, g.name, g.key, g.revision, g.risk
+  ), counted as (
+    update tidebase.runs r set last_seq = r.last_seq + 1, lease_expires_at = tidebase.now() + r.lease_ms * interval '1 ms'
+      from opened where r.run_id = opened.run_id and r.run_id = any (array(select run_id from opened))
+    returning r.run_id, r.last_seq
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, last_seq, 'gate.opened', tidebase.now(), jsonb_build_object('gateId', 'gate_' || gate_id,
+      'name', name, 'key', key, 'revision', revision, 'risk', risk) from counted join opened using (run_id)
+  )
+  select item.i, coalesce(opened.gate_id, g.gate_id) as gate_id, case ${refused}
+      when opened.gate_id is not null then 'found'
+      when seen.seen_seq <> held.last_seq or g.gate_id is null then 'again'
+      when g.digest <> item.digest then 'gate_mismatch'
+      else 'found' end as outcome
+    from item left join held using (i) left join seen using (i)
+    left join opened on opened.run_id = item.run_id
+    left join lateral (
+      select gate_id, digest from tidebase.gates
+       where (run_id, name, key) = (item.run_id, item.name, item.key) limit 1
+    ) g on true
+   order by item.i`;
+
+const votes = fragment`(select count(*) from tidebase.gate_votes v where (v.gate_id, v.revision) = (g.gate_id, g.revision))`;
+
+/** No row when the gate is unknown. */
+export const get = statement<{ gateId: string; gateFloor?: string | undefined }, Gate>("gates.get")`
+  with ${withFloor}
+  select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.revision, g.digest, g.status, g.prompt, g.data, g.answer_schema,
+    g.capability, g.risk, ${required} as required, g.approvers, g.approvals, ${votes} as votes, g.opened_at, g.opened_by,
+    g.expires_at, g.decided_at, g.decided_by, g.via, g.assurance, g.answer, g.note
+    from tidebase.gates g join tidebase.runs r using (run_id) cross join floor where g.gate_id = $gate_id::uuid`;
+
+/** Oldest first. */
+export const list = statement<
+  {
+    status: string;
+    runId?: string | undefined;
+    workflow?: string | undefined;
+    afterAt?: string | undefined;
+    afterId?: string | undefined;
+    limit: number;
+    gateFloor?: string | undefined;
+  },
+  GateSummary & { position: string }
+>("gates.list")`
+  with ${withFloor}
+  select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.status, g.prompt, g.risk, ${required} as required, g.approvals,
+    ${votes} as votes, g.opened_at, g.expires_at, g.decided_at, g.decided_by,
+    (g.opened_at at time zone 'UTC')::text || 'Z' as position
+    from tidebase.gates g join tidebase.runs r using (run_id) cross join floor
+   where g.status = $status::text
+     and (g.opened_at, g.gate_id) > (coalesce($after_at::timestamptz, '-infinity'),
+        coalesce($after_id::uuid, '00000000-0000-0000-0000-000000000000'))
+     and ($run_id::uuid is null or g.run_id = $run_id::uuid)
+     and ($workflow::text is null or r.workflow = $workflow::text)
+   order by g.opened_at, g.gate_id limit $limit::int`;
+
+/** Whether this key opened the gate, or was the last to work on its run. */
+const isOwn = fragment`coalesce(g.principal = $principal::text, false) or coalesce((
+      select h.principal = $principal::text from tidebase.holders h where h.run_id = g.run_id), false)`;
+
+/** Separation of duties, for who would issue a code. */
+export const ownedBy = statement<{ gateId: string; principal?: string | undefined }, { own: boolean }>(
+  "gates.owned_by",
+)`
+  select ${isOwn} as own from tidebase.gates g where g.gate_id = $gate_id::uuid`;
+
+/** Keeps the hash of a new proof for the gate's present revision; the issuer's older one for the same is void. */
+export const issue = statement<
+  {
+    proofId: string;
+    gateId: string;
+    kind: "form" | "code" | "token";
+    decision?: Decision | undefined;
+    secretHash: string;
+    issuedBy: string;
+    principal?: string | undefined;
+    lastsMs?: number | undefined;
+  },
+  { expiresAt: string }
+>("gates.issue")`
+  with gate as materialized (
+    select gate_id, revision, expires_at from tidebase.gates where gate_id = $gate_id::uuid
+  ), voided as (
+    update tidebase.gate_proofs p set spent_at = tidebase.now() from gate
+     where p.gate_id = gate.gate_id and p.kind = $kind::text and p.kind <> 'token' and p.spent_at is null
+       and p.decision is not distinct from $decision::text and p.issued_by = $issued_by::text
+  )
+  insert into tidebase.gate_proofs
+    (proof_id, gate_id, revision, kind, decision, secret_hash, issued_by, principal, issued_at, expires_at)
+  select $proof_id::uuid, gate_id, revision, $kind::text, $decision::text, $secret_hash::text, $issued_by::text,
+    $principal::text, tidebase.now(),
+    least(tidebase.now() + $lasts_ms::bigint * interval '1 ms', coalesce(expires_at, 'infinity')) from gate
+  returning expires_at`;
+
+/**
+ * Exactly one decision. Everything but the proof is looked up in the snapshot, so a run that moved since is
+ * asked `again`; each vote and decision takes one of the run's event numbers. A proof is spent, and a wrong
+ * one counted, by the predicate of an update, which sees what a rival has just done.
+ */
+export const resolve = statement<
+  {
+    gateId: string;
+    decision: Decision;
+    digest: string;
+    answer: JsonText | undefined;
+    note?: string | undefined;
+    name: string;
+    principal?: string | undefined;
+    via: string;
+    assurance?: Assurance | undefined;
+    proofKind?: "form" | "code" | "token" | undefined;
+    secretHash?: string | undefined;
+    gateFloor?: string | undefined;
+  },
+  {
+    required: Assurance;
+    outcome:
+      | "resolved"
+      | "voted"
+      | "decided"
+      | "gate_expired"
+      | "gate_changed"
+      | "gate_code_invalid"
+      | "gate_needs_human"
+      | "gate_assurance_too_low"
+      | "gate_own_run"
+      | "gate_not_approver"
+      | "again";
+  }
+>("gates.resolve")`
+  with ${withFloor}, gate as materialized (
+    select g.*, ${required} as asked, r.last_seq as seen_seq, h.principal as worker
+      from tidebase.gates g join tidebase.runs r using (run_id) left join tidebase.holders h using (run_id) cross join floor
+     where g.gate_id = $gate_id::uuid
+  ), held as materialized (
+    select run_id, status, last_seq, waits from tidebase.runs
+     where run_id = (select run_id from gate) for no key update
+  ), proof as materialized (
+    select p.proof_id, p.issued_by, p.principal from tidebase.gate_proofs p join gate using (gate_id, revision)
+     where p.kind = $proof_kind::text and p.secret_hash = $secret_hash::text and p.spent_at is null and p.tries < 5
+       and p.expires_at > tidebase.now() and (p.decision is null or p.decision = $decision::text)
+     order by p.issued_at desc limit 1
+  ), decider as materialized (
+    select coalesce(proof.issued_by, $name::text) as name,
+      case when proof.proof_id is null then $principal::text else proof.principal end as principal,
+      case when $proof_kind::text is null then $assurance::text
+        when proof.proof_id is null then null when $proof_kind::text = 'form' then 'client_form' else 'code' end as level
+      from (select) as always left join proof on true
+  ), ruling as materialized (
+    select gate.*, decider.name as decider, coalesce(decider.principal, decider.name) as voter, decider.level, case
+        when held.last_seq <> gate.seen_seq then 'again'
+        when gate.status <> 'open' then 'decided'
+        when gate.expires_at <= tidebase.now() then 'gate_expired'
+        when gate.digest <> $digest::text then 'gate_changed'
+        when $proof_kind::text is not null and decider.level is null then 'gate_code_invalid'
+        when decider.principal in (gate.principal, gate.worker) or $principal::text in (gate.principal, gate.worker)
+          and $proof_kind::text is distinct from 'code' then 'gate_own_run'
+        when decider.level is null then 'gate_needs_human'
+        when tidebase.rank(decider.level) < tidebase.rank(gate.asked) then 'gate_assurance_too_low'
+        when gate.approvers is not null and not gate.approvers::jsonb ? decider.name then 'gate_not_approver'
+        else 'good' end as word
+      from gate join held using (run_id) cross join decider
+  ), spent as (
+    update tidebase.gate_proofs p set spent_at = tidebase.now() from ruling, proof
+     where p.proof_id = proof.proof_id and ruling.word = 'good' and p.spent_at is null and p.tries < 5
+    returning p.proof_id
+  ), missed as (
+    update tidebase.gate_proofs p set tries = p.tries + 1 from ruling
+     where p.gate_id = ruling.gate_id and p.kind = $proof_kind::text and p.spent_at is null and ruling.word = 'gate_code_invalid'
+  ), allowed as materialized (
+    select ruling.*, $decision::text = 'rejected' or ruling.approvals <= 1 + (
+        select count(*) from tidebase.gate_votes v
+         where (v.gate_id, v.revision) = (ruling.gate_id, ruling.revision) and v.voter <> ruling.voter) as decides
+      from ruling where word = 'good' and ($proof_kind::text is null or exists (select from spent))
+  ), voted as (
+    insert into tidebase.gate_votes (gate_id, revision, voter, name, via, assurance, note, at)
+    select gate_id, revision, voter, decider, $via::text, level, $note::text, tidebase.now() from allowed
+     where $decision::text = 'approved' and approvals > 1
+    on conflict do nothing returning gate_id
+  ), won as (
+    update tidebase.gates g set status = $decision::text, answer = $answer::text, note = $note::text,
+      decided_at = tidebase.now(), decided_by = a.decider, via = $via::text, assurance = a.level
+      from allowed a where g.gate_id = a.gate_id and a.decides and g.status = 'open'
+    returning g.gate_id, g.run_id, g.name, g.key, g.status, g.decided_by, g.via, g.assurance
+  ), told as materialized (
+    select held.run_id, held.last_seq, (select count(*) from voted) as votes, (select count(*) from won) as wins,
+      exists (select from won) and ${woken(fragment`'gate_' || $gate_id::uuid`)} as wakes from held
+  ), counted as (
+    update tidebase.runs r set last_seq = r.last_seq + told.votes + told.wins + told.wakes::int,
+      status = case when told.wakes then 'pending' else r.status end,
+      waits = case when told.wakes then null else r.waits end,
+      wake_at = case when told.wakes then null else r.wake_at end
+      from told where r.run_id = told.run_id and r.run_id = any (array(select run_id from told)) and told.votes + told.wins > 0
+    returning r.run_id
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select told.run_id, told.last_seq + 1, 'gate.voted', tidebase.now(), jsonb_build_object('gateId', 'gate_' || a.gate_id,
+        'name', a.name, 'key', a.key, 'actor', a.decider, 'via', $via::text)
+      from told cross join voted cross join allowed a
+    union all
+    select told.run_id, told.last_seq + told.votes + 1, 'gate.resolved', tidebase.now(), jsonb_build_object(
+        'gateId', 'gate_' || won.gate_id, 'name', won.name, 'key', won.key, 'status', won.status,
+        'actor', won.decided_by, 'via', won.via, 'assurance', won.assurance)
+      from told cross join won
+    union all
+    select run_id, last_seq + votes + wins + 1, 'run.woken', tidebase.now(),
+      jsonb_build_object('by', 'gate_' || $gate_id::uuid) from told where wakes
+  )
+  select ruling.asked as required, case
+      when ruling.word <> 'good' then ruling.word
+      when exists (select from won) then 'resolved'
+      when exists (select from allowed) then 'voted'
+      else 'gate_code_invalid' end as outcome
+    from ruling`;
+
+/** Another end for an open gate. */
+export const extend = statement<
+  { gateId: string; expiresInMs: number },
+  { outcome: "extended" | "decided" }
+>("gates.extend")`
+  with held as materialized (
+    select run_id, last_seq from tidebase.runs
+     where run_id = (select run_id from tidebase.gates where gate_id = $gate_id::uuid) for no key update
+  ), extended as (
+    update tidebase.gates g set expires_at = tidebase.now() + $expires_in_ms::bigint * interval '1 ms' from held
+     where g.gate_id = $gate_id::uuid and g.run_id = held.run_id and g.status = 'open'
+       and (g.expires_at is null or g.expires_at > tidebase.now())
+    returning g.run_id, g.gate_id, g.name, g.key, g.expires_at
+  ), counted as (
+    update tidebase.runs r set last_seq = r.last_seq + 1 from extended where r.run_id = extended.run_id
+    returning r.run_id, r.last_seq
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select c.run_id, c.last_seq, 'gate.extended', tidebase.now(), jsonb_build_object('gateId', 'gate_' || e.gate_id,
+      'name', e.name, 'key', e.key, 'expiresAt', e.expires_at) from counted c join extended e using (run_id)
+  )
+  select case when extended.run_id is null then 'decided' else 'extended' end as outcome
+    from held left join extended using (run_id)`;
+
+/** Open gates whose time is over, one a run: their runs are locked by the statement that settles them. */
+export const expiring = statement<{ limit: number }, { runId: string; gateId: string }>("gates.expiring")`
+  select distinct on (g.run_id) g.run_id, g.gate_id from (
+    select run_id, gate_id from tidebase.gates
+     where status = 'open' and expires_at <= tidebase.now() order by expires_at limit $limit::int
+  ) g join tidebase.runs r using (run_id) where ${notQuarantined("expired_gates")} order by g.run_id`;
+
+/** Ends gates whose time is over, and wakes who waits for them. Re-checks on the locked rows. */
+export const expire = batch<
+  { runId: string; gateId: string },
+  { i: number; runId: string; outcome: "expired" | "moved" }
+>("gates.expire")`
+  with ${items({ run_id: "uuid", gate_id: "uuid" })}, held as materialized (
+    select item.*, r.status, r.last_seq, r.waits from (select * from item order by run_id) item cross join lateral (
+        select status, last_seq, waits from tidebase.runs where run_id = item.run_id for no key update skip locked
+      ) r
+  ), expired as (
+    update tidebase.gates g set status = 'expired', decided_at = tidebase.now() from held
+     where g.gate_id = held.gate_id and g.gate_id = any (array(select gate_id from held))
+       and g.status = 'open' and g.expires_at <= tidebase.now()
+    returning g.gate_id, g.run_id, g.name, g.key
+  ), told as materialized (
+    select held.*, e.name, e.key, ${woken(fragment`'gate_' || held.gate_id`)} as wakes from held join expired e using (run_id, gate_id)
+  ), counted as (
+    update tidebase.runs r set last_seq = r.last_seq + 1 + told.wakes::int,
+      status = case when told.wakes then 'pending' else r.status end,
+      waits = case when told.wakes then null else r.waits end,
+      wake_at = case when told.wakes then null else r.wake_at end
+      from told where r.run_id = told.run_id and r.run_id = any (array(select run_id from told))
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, last_seq + 1, 'gate.expired', tidebase.now(),
+      jsonb_build_object('gateId', 'gate_' || gate_id, 'name', name, 'key', key) from told
+    union all
+    select run_id, last_seq + 2, 'run.woken', tidebase.now(), jsonb_build_object('by', 'gate_' || gate_id) from told where wakes
+  )
+  select item.i, item.run_id, case when told.i is null then 'moved' else 'expired' end as outcome
+    from item left join told using (i) order by i`;

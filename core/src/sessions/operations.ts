@@ -1,0 +1,31 @@
+import { v7 as uuid } from "uuid";
+import { z } from "zod";
+import * as rules from "../gates/rules.ts";
+import { operation } from "../operation.ts";
+import * as sessions from "./sql.ts";
+
+/* A link starts one session, once, within ten minutes; a session of the gate page lasts twelve hours. */
+
+export const linkSession = operation({
+  name: "sessions.link",
+  summary: "A one-time link's token that starts a session of the gate page, for a human who is known.",
+  route: "POST /v1/sessions/link",
+  effect: "write",
+  scope: "approve",
+  fenced: false,
+  because: "It concerns no run; what the session decides is fenced by its gate.",
+  input: z.strictObject({}),
+  output: z.strictObject({ token: z.string(), expiresAt: z.iso.datetime() }),
+  errors: ["gate_needs_human"],
+  async run({ db, actor, fail }) {
+    if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human");
+    const token = rules.newToken();
+    const { expiresAt } = await db.one(sessions.link, {
+      sessionId: `session_${uuid()}`,
+      name: actor.name,
+      principal: rules.principalOf(actor),
+      linkHash: rules.hashSecret("link", token),
+    });
+    return { token, expiresAt };
+  },
+});

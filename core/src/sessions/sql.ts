@@ -1,0 +1,38 @@
+import { statement } from "../statement.ts";
+
+interface Human {
+  readonly name: string;
+  readonly principal: string | null;
+}
+
+/** A session that its link has yet to start. */
+export const link = statement<
+  { sessionId: string; name: string; principal?: string | undefined; linkHash: string },
+  { expiresAt: string }
+>("sessions.link")`
+  insert into tidebase.sessions (session_id, name, principal, link_hash, link_expires_at, created_at)
+  values ($session_id::uuid, $name::text, $principal::text, $link_hash::text, tidebase.now() + interval '10 minutes', tidebase.now())
+  returning link_expires_at as expires_at`;
+
+/** Starts the session of a link, once; no row when the link is unknown, used or over. */
+export const start = statement<{ linkHash: string; sessionHash: string }, Human>("sessions.start")`
+  update tidebase.sessions set session_hash = $session_hash::text, expires_at = tidebase.now() + interval '12 hours'
+   where link_hash = $link_hash::text and session_hash is null and link_expires_at > tidebase.now()
+  returning name, principal`;
+
+/** A session of somebody who showed a key. */
+export const startKnown = statement<
+  { sessionId: string; name: string; principal?: string | undefined; sessionHash: string },
+  Human
+>("sessions.start_known")`
+  insert into tidebase.sessions (session_id, name, principal, session_hash, created_at, expires_at)
+  values ($session_id::uuid, $name::text, $principal::text, $session_hash::text, tidebase.now(), tidebase.now() + interval '12 hours')
+  returning name, principal`;
+
+/** Whose session this is, while it lasts and the key it was started with is good. */
+export const find = statement<{ sessionHash: string }, Human>("sessions.find")`
+  select s.name, s.principal from tidebase.sessions s
+   where s.session_hash = $session_hash::text and s.expires_at > tidebase.now()
+     and (s.principal is null or exists (
+       select from tidebase.api_keys k
+        where 'key_' || k.key_id = s.principal and k.revoked_at is null and (k.expires_at is null or k.expires_at > tidebase.now())))`;

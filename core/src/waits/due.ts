@@ -1,0 +1,12 @@
+import type { Sweep } from "../reconciler.ts";
+import * as waits from "./sql.ts";
+
+const BATCH = 200;
+
+/** Makes suspended runs ready whose sleep, timeout or backoff is over. */
+export const dueWaits: Sweep = {
+  name: "due_waits",
+  batch: BATCH,
+  find: (db) => db.many(waits.due, { limit: BATCH }),
+  settle: (db, items) => db.batch(waits.wake, items),
+};
