@@ -19,6 +19,8 @@ import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
 import { runsTouched } from "./touched.ts";
 import { dueWaits } from "./waits/due.ts";
+import { fillsOutbox } from "./webhooks/rules.ts";
+import { openWebhooks, type WebhookOptions } from "./webhooks/webhooks.ts";
 
 /** What a transport holds: the model, and nothing of Postgres. */
 export interface Core {
@@ -66,6 +68,7 @@ export interface CoreOptions {
    * worker, in milliseconds: workers that could not renew it meanwhile speak first.
    */
   readonly sweepGraceMs?: number;
+  readonly webhooks?: WebhookOptions | undefined;
   /** Holds every answer against its schema; tests switch it on. */
   readonly checkAnswers?: boolean;
 }
@@ -79,11 +82,17 @@ export function openCore(options: CoreOptions): Core {
   const hub = openHub(db, { address, schema });
   const { authenticate, hasKeys } = openAccess(db);
   const sweeping = (options.sweeps ?? true) && !readOnly;
+  const { touched } = hub;
+  const webhooks = openWebhooks(db, { ...options.webhooks, sends: sweeping, touched });
+  const { checkUrl } = webhooks;
   const sweeps = startSweeps(
     db,
     sweeping ? [lostWorkers(options.sweepGraceMs ?? 10_000), dueWaits, expiredGates] : [],
     options.sweepEveryMs ?? 2000,
-    hub.touched,
+    (runIds) => {
+      touched(runIds);
+      if (runIds.length > 0) webhooks.nudge();
+    },
   );
 
   async function execute<Op extends AnyOperation>(
@@ -96,8 +105,9 @@ export function openCore(options: CoreOptions): Core {
     const fail = (code: ErrorCode, data = {}) => new TidebaseError(code, data);
     if (isPrivileged(operation)) await note(db, operation, input, actor, "attempted");
     try {
-      const answer = await operation.run({ db, actor, limits, fail }, input);
-      if (operation.effect !== "read") hub.touched(runsTouched(input, answer));
+      const answer = await operation.run({ db, actor, limits, checkUrl, fail }, input);
+      if (operation.effect !== "read") touched(runsTouched(input, answer));
+      if (fillsOutbox(operation)) webhooks.nudge();
       if (isPrivileged(operation))
         await note(db, operation, { ...input, ...answer }, actor, "done");
       if (options.checkAnswers === true) operation.output.parse(JSON.parse(toJson(answer)));
@@ -128,7 +138,7 @@ export function openCore(options: CoreOptions): Core {
     follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
     status,
     async close() {
-      await sweeps.stop();
+      await Promise.all([sweeps.stop(), webhooks.stop()]);
       await hub.close();
       await db.close();
     },

@@ -216,6 +216,37 @@ export const ERRORS = {
     detail: "List the keys to find the one you mean.",
     retry: false,
   },
+  webhook_not_found: {
+    status: 404,
+    title: "No webhook has that id or name.",
+    detail: "List the webhooks to find the one you mean.",
+    retry: false,
+  },
+  webhook_exists: {
+    status: 409,
+    title: "A webhook of that name exists.",
+    detail: "Update it, rotate its secret, or choose another name.",
+    retry: false,
+  },
+  webhook_url_refused: {
+    status: 422,
+    title: "No message may be sent to that URL.",
+    detail:
+      "`reason` says why. Use https to a public address, or have TIDEBASE_WEBHOOK_ALLOW name the host.",
+    retry: false,
+  },
+  delivery_not_found: {
+    status: 404,
+    title: "No delivery has that id.",
+    detail: "List the deliveries to find the one you mean.",
+    retry: false,
+  },
+  delivery_not_dead: {
+    status: 409,
+    title: "The delivery was not given up.",
+    detail: "Nothing is to be sent again: it was delivered, or is still tried.",
+    retry: false,
+  },
   idempotency_conflict: {
     status: 409,
     title: "The key or id already belongs to a run with another body.",

@@ -13,6 +13,8 @@ export {
 export { findHome } from "./embedded/home.ts";
 export { ERRORS, type ErrorCode, type Problem, TidebaseError, toProblem } from "./errors.ts";
 export { FINAL_EVENTS, type RunEvent } from "./events/schema.ts";
+export type { AnswerSchema, Field } from "./gates/answer.ts";
+export { ASSURANCES, type Assurance, GATE_STATUSES } from "./gates/schema.ts";
 export { JsonText, toJson } from "./json-text.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { migrate, pendingMigrations } from "./migrate.ts";
@@ -20,9 +22,14 @@ export { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 export {
   createKey,
   diffState,
+  extendGate,
+  getGate,
   getRun,
+  issueCode,
+  linkSession,
   listAudit,
   listEvents,
+  listGates,
   listKeys,
   listRuns,
   listSteps,
@@ -31,9 +38,11 @@ export {
   overview,
   readState,
   recoverRun,
+  resolveGate,
   reviewStep,
   revokeKey,
   runVerdict,
+  sendSignal,
 } from "./operations.ts";
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
 export { StoreError, type StoreErrorCode } from "./store/error.ts";
@@ -54,3 +63,12 @@ export { TransferError } from "./transfer/error.ts";
 export { exportStore } from "./transfer/export.ts";
 export { importStore } from "./transfer/import.ts";
 export type { Transferred } from "./transfer/rows.ts";
+export { AllowListError } from "./webhooks/address.ts";
+export { listDeliveries, redeliver } from "./webhooks/delivery-operations.ts";
+export {
+  createWebhook,
+  listWebhooks,
+  rotateWebhook,
+  updateWebhook,
+} from "./webhooks/operations.ts";
+export { DELIVERY_STATUSES } from "./webhooks/schema.ts";

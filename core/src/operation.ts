@@ -4,6 +4,7 @@ import type { Database } from "./database.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
 import type { Lease } from "./leases/schema.ts";
 import type { Limits } from "./limits.ts";
+import type { Refusal } from "./webhooks/address.ts";
 
 /** Who calls, as the transport found out; never what a request says of itself. */
 export interface Actor {
@@ -22,6 +23,8 @@ interface Context<Code extends ErrorCode = ErrorCode> {
   readonly db: Database;
   readonly actor: Actor;
   readonly limits: Limits;
+  /** Why no message may go to this URL, or undefined. */
+  checkUrl(url: string): Promise<Refusal | undefined>;
   /** Makes one of the declared errors. */
   fail(code: Code, data?: Readonly<Record<string, unknown>>): TidebaseError<Code>;
 }

@@ -32,6 +32,13 @@ import {
   listSteps,
 } from "./steps/operations.ts";
 import { sendSignal, setTimer, suspendRun, takeSignal } from "./waits/operations.ts";
+import { listDeliveries, redeliver } from "./webhooks/delivery-operations.ts";
+import {
+  createWebhook,
+  listWebhooks,
+  rotateWebhook,
+  updateWebhook,
+} from "./webhooks/operations.ts";
 
 export {
   askForm,
@@ -100,6 +107,12 @@ export const operations: readonly AnyOperation[] = [
   setTimer,
   sendSignal,
   takeSignal,
+  createWebhook,
+  listWebhooks,
+  updateWebhook,
+  rotateWebhook,
+  listDeliveries,
+  redeliver,
   createKey,
   listKeys,
   revokeKey,

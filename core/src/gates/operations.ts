@@ -122,7 +122,8 @@ export const listGates = operation({
 
 export const resolveGate = operation({
   name: "gates.resolve",
-  summary: "Decide, as a human who is known: with a key that may approve, on the page, at a terminal.",
+  summary:
+    "Decide, as a human who is known: with a key that may approve, on the page, at a terminal.",
   route: "POST /v1/gates/:gateId/resolve",
   effect: "write",
   scope: "approve",
@@ -136,7 +137,8 @@ export const resolveGate = operation({
 
 export const redeemGate = operation({
   name: "gates.redeem",
-  summary: "Bring a human's decision with its proof: a one-time code, a link's token, or a filled-in form.",
+  summary:
+    "Bring a human's decision with its proof: a one-time code, a link's token, or a filled-in form.",
   route: "POST /v1/gates/:gateId/redeem",
   effect: "write",
   scope: "operate",
@@ -165,7 +167,8 @@ export const redeemGate = operation({
 
 export const askForm = operation({
   name: "gates.form",
-  summary: "Begin to ask a human by a form: the phrase they have to type, good once, for five minutes.",
+  summary:
+    "Begin to ask a human by a form: the phrase they have to type, good once, for five minutes.",
   route: "POST /v1/gates/:gateId/form",
   effect: "write",
   scope: "operate",

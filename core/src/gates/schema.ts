@@ -46,7 +46,9 @@ export const Question = z.strictObject({
   data: z.unknown().optional().describe("What the decision is about; JSON, shown to the decider."),
   answerSchema: AnswerSchema.optional().describe("The form to fill in with an approval."),
   capability: Capability.optional(),
-  risk: Risk.default("normal").describe("`high` asks for a code, `critical` for a signed-in human."),
+  risk: Risk.default("normal").describe(
+    "`high` asks for a code, `critical` for a signed-in human.",
+  ),
   assurance: Assurance.default("client_form").describe("The least that is asked for."),
   approvers: z
     .array(Name.min(1))
@@ -123,4 +125,3 @@ export const Deciding = z.strictObject({
   answer: z.unknown().optional().describe("The filled-in form, with an approval."),
   note: Note.optional(),
 });
-

@@ -125,9 +125,10 @@ const isOwn = fragment`coalesce(g.principal = $principal::text, false) or coales
       select h.principal = $principal::text from tidebase.holders h where h.run_id = g.run_id), false)`;
 
 /** Separation of duties, for who would issue a code. */
-export const ownedBy = statement<{ gateId: string; principal?: string | undefined }, { own: boolean }>(
-  "gates.owned_by",
-)`
+export const ownedBy = statement<
+  { gateId: string; principal?: string | undefined },
+  { own: boolean }
+>("gates.owned_by")`
   select ${isOwn} as own from tidebase.gates g where g.gate_id = $gate_id::uuid`;
 
 /** Keeps the hash of a new proof for the gate's present revision; the issuer's older one for the same is void. */
@@ -304,7 +305,9 @@ export const extend = statement<
     from held left join extended using (run_id)`;
 
 /** Open gates whose time is over, one a run: their runs are locked by the statement that settles them. */
-export const expiring = statement<{ limit: number }, { runId: string; gateId: string }>("gates.expiring")`
+export const expiring = statement<{ limit: number }, { runId: string; gateId: string }>(
+  "gates.expiring",
+)`
   select distinct on (g.run_id) g.run_id, g.gate_id from (
     select run_id, gate_id from tidebase.gates
      where status = 'open' and expires_at <= tidebase.now() order by expires_at limit $limit::int

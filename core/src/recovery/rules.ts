@@ -62,7 +62,10 @@ function why(
 }
 
 interface Facts {
-  readonly run: Pick<Run, "status" | "leaseOver" | "failureClass" | "lastSeq" | "resumeHint">;
+  readonly run: Pick<
+    Run,
+    "status" | "leaseOver" | "failureClass" | "lastSeq" | "resumeHint" | "waits" | "wakeAt"
+  >;
   readonly completedSteps: number;
   readonly steps: OpenStep[];
   readonly warnings: string[];
@@ -90,8 +93,8 @@ export function verdict({ run, completedSteps, steps, warnings, eventSeqs }: Fac
     return answered("in_progress", "A worker holds the lease.", next);
   }
   if (run.status === "waiting") {
-    const next = { action: "resolve_gate" as const, text: "Settle what the run waits for." };
-    return answered("waiting_on_human", "The run waits for something to happen.", next);
+    const { answer, reason, next } = waiting(run);
+    return answered(answer, reason, next);
   }
   const blocking = steps.find((step) => !step.wouldRunAgain);
   if (blocking !== undefined) {
@@ -107,6 +110,32 @@ export function verdict({ run, completedSteps, steps, warnings, eventSeqs }: Fac
     steps.length === 0 ? "" : `; ${count(steps.length, "unfinished step")} will run again`;
   const reason = `${kept}${again}.`;
   return answered("safe", reason, invoke(readJson<ResumeHint>(run.resumeHint)));
+}
+
+/** What a suspended run waits for, and who has to do something about it. */
+function waiting({ waits, wakeAt }: Facts["run"]): Pick<Verdict, "answer" | "reason" | "next"> {
+  const named = (prefix: string) => (waits ?? []).filter((wait) => wait.startsWith(prefix));
+  const gates = named("gate_");
+  const signals = named("signal_").map((wait) => wait.slice("signal_".length));
+  const what = {
+    ...(gates.length > 0 && { gates }),
+    ...(signals.length > 0 && { signals }),
+    ...(wakeAt !== null && { until: wakeAt }),
+  };
+  if (gates.length > 0) {
+    const text = `A human decides ${count(gates.length, "gate")}; the run is ready to go on after the first decision.`;
+    return {
+      answer: "waiting_on_human",
+      reason: "The run is suspended until a human decides.",
+      next: { action: "resolve_gate", text, ...what },
+    };
+  }
+  const reason =
+    signals.length > 0
+      ? "The run is suspended until a signal is sent."
+      : "The run sleeps; time alone wakes it.";
+  const text = "Wait: what it waits for makes it ready. Nothing has failed.";
+  return { answer: "in_progress", reason, next: { action: "wait", text, ...what } };
 }
 
 function count(n: number, noun: string): string {

@@ -35,9 +35,14 @@ export const createRun = operation({
       .describe("The same key and body find the same run, for the run's whole life."),
     tags: z.array(Tag).max(20).default([]).describe("Short words to filter by."),
     metadata: JsonObject.optional(),
+    webhooks: z
+      .array(Name.min(1))
+      .max(20)
+      .optional()
+      .describe("Names of the webhooks that follow this run, besides those that follow every run."),
   }),
   output: z.strictObject({ runId: RunId, created: z.boolean(), status: Status }),
-  errors: ["idempotency_conflict", "payload_too_large"],
+  errors: ["idempotency_conflict", "payload_too_large", "webhook_not_found"],
   async run(context, { tags, ...given }) {
     const { db, actor, limits, fail } = context;
     const body = {
@@ -45,6 +50,7 @@ export const createRun = operation({
       inputMeta: given.inputMeta,
       metadata: given.metadata,
       tags: [...new Set(tags)].sort(),
+      ...(given.webhooks !== undefined && { webhooks: [...new Set(given.webhooks)].sort() }),
     };
     const texts = {
       input: payloadText(body.input),
@@ -53,7 +59,7 @@ export const createRun = operation({
     };
     checkPayload("input", [texts.input, texts.inputMeta], context);
     checkPayload("metadata", [texts.metadata], context);
-    const { workflow, idempotencyKey } = given;
+    const { workflow, idempotencyKey, webhooks = [] } = given;
     const row = await db.one(runs.create, {
       ...texts,
       tags: body.tags,
@@ -64,7 +70,9 @@ export const createRun = operation({
       bodyHash: hash(body),
       maxSteps: limits.steps,
       actor: actor.name,
+      webhooks: [...new Set(webhooks)],
     });
+    if (row.outcome === "webhook_not_found") throw fail(row.outcome, { webhooks });
     const { runId, status } = row;
     if (row.outcome === "idempotency_conflict") {
       const kept = await db.one(runs.body, { runId });
@@ -168,6 +176,8 @@ export const overview = operation({
     counts: z.record(z.string(), z.int()).describe("Runs that are not final, by status."),
     finishedLastDay: z.int().describe("Runs completed or cancelled within 24 hours."),
     stalled: z.int().describe("Running, but the lease has lapsed and nobody took over."),
+    openGates: z.int().describe("Questions that wait for a human."),
+    oldestGateAt: z.iso.datetime().nullable(),
     attention: z
       .array(
         z.strictObject({

@@ -81,5 +81,10 @@ export const Run = RunSummary.extend({
   holder: unread(Holder.nullable()).describe("The last process that held the lease."),
   resumeHint: unread(ResumeHint.nullable()),
   error: unread(RecordedError.nullable()).describe("The failure that ended the last attempt."),
+  waits: z
+    .array(z.string())
+    .nullable()
+    .describe("What a suspended run waits for: `gate_…`, `signal_…` and the name, `timer`."),
+  wakeAt: z.iso.datetime().nullable().describe("When time alone wakes it."),
 });
 export type Run = z.output<typeof Run>;

@@ -17,20 +17,26 @@ export const create = statement<
     bodyHash: string;
     maxSteps: number;
     actor: string;
+    webhooks: readonly string[];
   },
   {
     runId: string;
     status: Run["status"];
-    outcome: "created" | "existing" | "idempotency_conflict" | "again";
+    outcome: "created" | "existing" | "idempotency_conflict" | "webhook_not_found" | "again";
   }
 >("runs.create")`
-  with made as (
+  with named as materialized (
+    select webhook_id from tidebase.webhooks where name = any ($webhooks::text[])
+  ), made as (
     insert into tidebase.runs
       (run_id, workflow, status, idempotency_key, body_hash, tags, max_steps, last_seq, created_at)
-    values ($run_id::uuid, $workflow::text, 'pending', $idempotency_key::text, $body_hash::text, $tags::text[],
-      $max_steps::int, 1, tidebase.now())
+    select $run_id::uuid, $workflow::text, 'pending', $idempotency_key::text, $body_hash::text, $tags::text[],
+      $max_steps::int, 1, tidebase.now()
+     where (select count(*) from named) = cardinality($webhooks::text[])
     on conflict do nothing
     returning run_id, status
+  ), followed as (
+    insert into tidebase.run_webhooks (run_id, webhook_id) select run_id, webhook_id from made cross join named
   ), stored as (
     insert into tidebase.payloads (run_id, input, input_meta, metadata)
     select run_id, $input::text, $input_meta::text, $metadata::text from made
@@ -47,6 +53,7 @@ export const create = statement<
   )
   select coalesce(made.run_id, same.run_id) as run_id, coalesce(made.status, same.status) as status, case
       when made.run_id is not null then 'created'
+      when same.run_id is null and (select count(*) from named) < cardinality($webhooks::text[]) then 'webhook_not_found'
       when same.run_id is null then 'again'
       when same.body_hash = $body_hash::text and same.workflow = $workflow::text
         and same.idempotency_key is not distinct from $idempotency_key::text
@@ -61,12 +68,15 @@ export const body = statement<
     workflow: string;
     idempotencyKey: string | null;
     tags: string[];
+    webhooks: string[];
     input: JsonText | null;
     inputMeta: JsonText | null;
     metadata: JsonText | null;
   }
 >("runs.body")`
-  select r.workflow, r.idempotency_key, r.tags, p.input, p.input_meta, p.metadata
+  select r.workflow, r.idempotency_key, r.tags, p.input, p.input_meta, p.metadata, array(
+      select w.name::text from tidebase.run_webhooks n join tidebase.webhooks w using (webhook_id)
+       where n.run_id = r.run_id order by w.name) as webhooks
     from tidebase.runs r left join tidebase.payloads p using (run_id) where r.run_id = $run_id::uuid`;
 
 /** No row when the run is unknown; nulls when it has none. */
@@ -92,7 +102,7 @@ const around = fragment`left join tidebase.payloads p on p.run_id = r.run_id
 
 /** The run with its steps counted by what they mean now. */
 export const get = statement<{ runId: string }, Run & StepCounts>("runs.get")`
-  select ${summary}, r.epoch, r.idempotency_key, p.metadata, h.version, h.holder, h.resume_hint, p.error,
+  select ${summary}, r.epoch, r.idempotency_key, p.metadata, h.version, h.holder, h.resume_hint, p.error, r.waits, r.wake_at,
     s.completed, s.begun, s.failed, s.manual_review
     from tidebase.runs r ${around}
     left join tidebase.holders h on h.run_id = r.run_id
@@ -140,7 +150,14 @@ export const list = statement<
 /** What is not final, and what needs somebody. */
 export const overview = statement<
   object,
-  { counts: JsonText; finishedLastDay: number; stalled: number; attention: JsonText }
+  {
+    counts: JsonText;
+    finishedLastDay: number;
+    stalled: number;
+    attention: JsonText;
+    openGates: number;
+    oldestGateAt: string | null;
+  }
 >("runs.overview")`
   with live as materialized (
     select run_id, workflow, status, failure_class, last_seq, created_at,
@@ -157,6 +174,8 @@ export const overview = statement<
     (select count(*) from tidebase.runs
       where ended_at > tidebase.now() - interval '1 day' and status in ('completed', 'cancelled')) as finished_last_day,
     (select count(*) from live where lease_over) as stalled,
+    (select count(*) from tidebase.gates where status = 'open') as open_gates,
+    (select opened_at from tidebase.gates where status = 'open' order by opened_at, gate_id limit 1) as oldest_gate_at,
     (select coalesce(json_agg(json_build_object('runId', 'run_' || run_id, 'workflow', workflow, 'status', status,
         'failureClass', failure_class,
         'updatedAt', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by at desc), '[]')

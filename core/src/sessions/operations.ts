@@ -8,7 +8,8 @@ import * as sessions from "./sql.ts";
 
 export const linkSession = operation({
   name: "sessions.link",
-  summary: "A one-time link's token that starts a session of the gate page, for a human who is known.",
+  summary:
+    "A one-time link's token that starts a session of the gate page, for a human who is known.",
   route: "POST /v1/sessions/link",
   effect: "write",
   scope: "approve",

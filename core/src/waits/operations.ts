@@ -15,7 +15,8 @@ import * as waits from "./sql.ts";
 
 export const suspendRun = operation({
   name: "runs.suspend",
-  summary: "Give the lease back and wait; `resumeNow` keeps it because something has happened already.",
+  summary:
+    "Give the lease back and wait; `resumeNow` keeps it because something has happened already.",
   route: "POST /v1/runs/:runId/suspend",
   effect: "write",
   scope: "work",
@@ -40,7 +41,8 @@ export const suspendRun = operation({
         signals,
       })
       .then((row) => row ?? { outcome: "run_not_found" as const, wakeAt: null });
-    if (outcome !== "waiting" && outcome !== "resumeNow") throw fail(outcome, { runId: lease.runId });
+    if (outcome !== "waiting" && outcome !== "resumeNow")
+      throw fail(outcome, { runId: lease.runId });
     return { outcome, wakeAt };
   },
 });
@@ -53,15 +55,17 @@ export const setTimer = operation({
   scope: "work",
   fenced: true,
   because: "Only the holder's code sleeps.",
-  input: z
-    .strictObject({
-      ...Lease.shape,
-      name: StepName,
-      key: StepKey,
-      ms: WaitMs.optional().describe("From now."),
-      until: z.iso.datetime({ offset: true }).optional(),
-    }),
-  output: z.strictObject({ dueAt: z.iso.datetime(), leftMs: z.int().describe("0 when it is due.") }),
+  input: z.strictObject({
+    ...Lease.shape,
+    name: StepName,
+    key: StepKey,
+    ms: WaitMs.optional().describe("From now."),
+    until: z.iso.datetime({ offset: true }).optional(),
+  }),
+  output: z.strictObject({
+    dueAt: z.iso.datetime(),
+    leftMs: z.int().describe("0 when it is due."),
+  }),
   errors: [...REFUSALS, "input_invalid"],
   async run({ db, fail }, timer) {
     if ((timer.ms === undefined) === (timer.until === undefined))
@@ -88,13 +92,23 @@ export const sendSignal = operation({
     payload: Payload.optional().describe("Any JSON; null by default."),
     key: Name.min(1).optional().describe("The same key again changes nothing."),
   }),
-  output: z.strictObject({ runId: RunId, seq: z.int(), recorded: z.boolean().describe("It was sent before.") }),
+  output: z.strictObject({
+    runId: RunId,
+    seq: z.int(),
+    recorded: z.boolean().describe("It was sent before."),
+  }),
   errors: ["run_not_found", "run_completed", "run_cancelled", "payload_too_large"],
   async run(context, { runId, name, payload, key }) {
     const { db, actor, fail } = context;
     const text = payloadText(payload ?? null);
     checkPayload("payload", [text], context);
-    const row = await db.maybe(waits.sendSignal, { runId, name, key, payload: text, actor: actor.name });
+    const row = await db.maybe(waits.sendSignal, {
+      runId,
+      name,
+      key,
+      payload: text,
+      actor: actor.name,
+    });
     if (row === undefined) throw fail("run_not_found", { runId });
     const { outcome, seq } = row;
     if (outcome !== "sent" && outcome !== "recorded") throw fail(outcome, { runId });
@@ -104,7 +118,8 @@ export const sendSignal = operation({
 
 export const takeSignal = operation({
   name: "signals.take",
-  summary: "Take the oldest signal of a name as this step's output; or its timeout; or learn that it is not there.",
+  summary:
+    "Take the oldest signal of a name as this step's output; or its timeout; or learn that it is not there.",
   route: "POST /v1/runs/:runId/signals/take",
   effect: "write",
   scope: "work",
@@ -113,7 +128,9 @@ export const takeSignal = operation({
   input: z.strictObject({ ...Lease.shape, name: StepName, key: StepKey, signal: SignalName }),
   output: z.strictObject({
     outcome: z.enum(["taken", "waiting"]),
-    output: unread(Payload).optional().describe("`{payload}` or `{timedOut: true}`, as the step recorded it."),
+    output: unread(Payload)
+      .optional()
+      .describe("`{payload}` or `{timedOut: true}`, as the step recorded it."),
   }),
   errors: [...REFUSALS, "run_too_long"],
   async run({ db, fail }, which) {

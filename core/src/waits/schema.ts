@@ -12,7 +12,11 @@ export const Waits = z
   .strictObject({
     gates: z.array(GateId).max(1000).default([]),
     timers: z.array(Place).max(1000).default([]).describe("Set before with `timers.set`."),
-    retries: z.array(Place).max(1000).default([]).describe("Failed steps, until their backoff is over."),
+    retries: z
+      .array(Place)
+      .max(1000)
+      .default([])
+      .describe("Failed steps, until their backoff is over."),
     signals: z.array(SignalName).max(1000).default([]),
   })
   .refine(

@@ -199,9 +199,10 @@ export const due = statement<{ limit: number }, { runId: string }>("waits.due")`
    order by r.wake_at limit $limit::int`;
 
 /** Makes them ready. Re-checks on the locked row; whoever is faster wins. */
-export const wake = batch<{ runId: string }, { i: number; runId: string; outcome: "woken" | "moved" }>(
-  "waits.wake",
-)`
+export const wake = batch<
+  { runId: string },
+  { i: number; runId: string; outcome: "woken" | "moved" }
+>("waits.wake")`
   with ${items({ run_id: "uuid" })}, due as materialized (
     select item.i, item.run_id from (select * from item order by run_id) item cross join lateral (
         select from tidebase.runs

@@ -56,9 +56,10 @@ export const redeliver = statement<
   select case when status = 'dead' then 'pending' else 'delivery_not_dead' end as outcome from held`;
 
 /** Makes up to a thousand dead deliveries of a webhook due now. No row when the webhook is unknown. */
-export const redeliverAll = statement<{ webhookId: string }, { redelivered: number; left: boolean }>(
-  "deliveries.redeliver_all",
-)`
+export const redeliverAll = statement<
+  { webhookId: string },
+  { redelivered: number; left: boolean }
+>("deliveries.redeliver_all")`
   with dead as materialized (
     select delivery_id from tidebase.deliveries where webhook_id = $webhook_id::uuid and status = 'dead'
      order by ended_at limit 1000 for no key update skip locked

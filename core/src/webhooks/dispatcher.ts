@@ -2,8 +2,9 @@ import type { Database } from "../database.ts";
 import type { AllowList, Resolve } from "./address.ts";
 import { type Claim, claim, settle } from "./delivery-sql.ts";
 import { type DecisionsFor, messageOf } from "./message.ts";
+import { openPlaces } from "./places.ts";
 import { judge } from "./rules.ts";
-import { send } from "./send.ts";
+import { type Outcome, send } from "./send.ts";
 
 /** How a process sends messages. */
 export interface DispatcherOptions {
@@ -29,19 +30,14 @@ export interface Dispatcher {
 const EVERY_MS = 1000;
 const SPACING_MS = 50;
 const PATIENCE_MS = 2000;
-/** Attempts under way at once; the last quarter of the places is for webhooks that have none. */
-const PLACES = 64;
-const SHARED_PLACES = 48;
-const PLACES_OF_ONE = 8;
 
 /**
  * Claims due deliveries and sends each on its own. A claim is never held back by a slow receiver: as
  * places become free, the next are claimed (model.md §12).
  */
 export function startDispatcher(db: Database, options: DispatcherOptions): Dispatcher {
-  const underway = new Map<string, number>();
-  const attempts = new Set<Promise<void>>();
   const aborting = new AbortController();
+  const places = openPlaces();
   let stopped = false;
   let looking: Promise<void> | undefined;
   let again = false;
@@ -52,7 +48,7 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
   function look(): void {
     if (stopped) return;
     again = looking !== undefined;
-    if (looking !== undefined) return;
+    if (again) return;
     lookedAt = performance.now();
     looking = claimAll()
       .catch(() => {}) // the database is away: the timer looks again
@@ -63,40 +59,21 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
   }
 
   async function claimAll(): Promise<void> {
-    for (let more = true; more && !stopped && attempts.size < PLACES; ) {
-      const isCrowded = attempts.size >= SHARED_PLACES;
-      const claimed = await db.many(claim, {
-        webhookIds: [...underway.keys()],
-        sending: [...underway.values()],
-        each: isCrowded ? 1 : PLACES_OF_ONE,
-        limit: (isCrowded ? PLACES : SHARED_PLACES) - attempts.size,
-      });
-      for (const one of claimed) if (!one.moot) start(one);
+    for (let more = true; more && !stopped && places.free() > 0; ) {
+      const claimed = await db.many(claim, places.wanted());
+      for (const one of claimed)
+        if (!one.moot)
+          places.take(one.webhookId, deliver(db, one, options, aborting.signal)).then(look, look);
       more = claimed.length > 0;
     }
   }
 
-  function start(claimed: Claim): void {
-    const { webhookId } = claimed;
-    underway.set(webhookId, (underway.get(webhookId) ?? 0) + 1);
-    const attempt = deliver(db, claimed, options, aborting.signal)
-      .catch(() => {}) // not recorded: the claim lasts a minute, then somebody tries again
-      .then(() => {
-        const left = (underway.get(webhookId) ?? 1) - 1;
-        if (left > 0) underway.set(webhookId, left);
-        else underway.delete(webhookId);
-        attempts.delete(attempt);
-        look();
-      });
-    attempts.add(attempt);
-  }
-
-  function tick(): void {
+  const everyMs = options.everyMs ?? EVERY_MS;
+  const tick = () => {
     look();
-    const everyMs = options.everyMs ?? EVERY_MS;
     timer = setTimeout(tick, everyMs * (0.9 + Math.random() * 0.2)).unref();
-  }
-  timer = setTimeout(tick, Math.random() * (options.everyMs ?? EVERY_MS)).unref();
+  };
+  timer = setTimeout(tick, Math.random() * everyMs).unref();
 
   return {
     nudge() {
@@ -113,7 +90,7 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
       clearTimeout(nudged);
       const patience = setTimeout(() => aborting.abort(), PATIENCE_MS);
       await looking;
-      await Promise.all(attempts);
+      await places.emptied();
       clearTimeout(patience);
     },
   };
@@ -127,9 +104,10 @@ async function deliver(
   signal: AbortSignal,
 ): Promise<void> {
   const { deliveryId, runId, attempts, secret, previousSecret } = claimed;
-  const body = await messageOf(claimed, options);
   const secrets = previousSecret === null ? [secret] : [secret, previousSecret];
-  const outcome = await send({ ...claimed, secrets, body }, { ...options, signal });
+  const outcome = await messageOf(claimed, options)
+    .then((body) => send({ ...claimed, secrets, body }, { ...options, signal }))
+    .catch((): Outcome => ({ error: "message_failed" }));
   if (outcome.error === "aborted") return;
   const judged = judge(outcome, claimed, { now: Date.now(), random: Math.random() });
   const recorded = await db.maybe(settle, {

@@ -14,7 +14,10 @@ export type DecisionsFor = (gate: {
  */
 export async function messageOf(
   claim: Claim,
-  { publicUrl, decisionsFor }: { publicUrl?: string; decisionsFor?: DecisionsFor },
+  {
+    publicUrl,
+    decisionsFor,
+  }: { publicUrl?: string | undefined; decisionsFor?: DecisionsFor | undefined },
 ): Promise<string> {
   const { type, at: timestamp, runId, workflow, seq, status, event: reason } = claim;
   const told = { runId, workflow, seq };

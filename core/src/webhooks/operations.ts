@@ -2,7 +2,15 @@ import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { operation } from "../operation.ts";
 import { newSecret } from "./rules.ts";
-import { Flags, Patterns, WebhookEntry, WebhookId, WebhookName, WebhookUrl, Workflows } from "./schema.ts";
+import {
+  Flags,
+  Patterns,
+  WebhookEntry,
+  WebhookId,
+  WebhookName,
+  WebhookUrl,
+  Workflows,
+} from "./schema.ts";
 import * as webhooks from "./sql.ts";
 
 /*

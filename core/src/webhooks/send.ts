@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { type LookupFunction, isIPv6, type Socket } from "node:net";
+import { isIPv6, type LookupFunction, type Socket } from "node:net";
 import { Webhook } from "standardwebhooks";
 import { type AllowList, type Destination, isAllowed, type Resolve, readUrl } from "./address.ts";
 
@@ -26,6 +26,7 @@ export type SendError =
   | "timeout"
   | "tls_failed"
   | "answer_malformed"
+  | "message_failed"
   | "aborted";
 
 /** What came of an attempt: the receiver's status, or why there is none. */
@@ -76,13 +77,14 @@ export async function send(message: Message, reach: Reach): Promise<Outcome> {
 function exchange(destination: Destination, message: Message, reach: Reach): Promise<Outcome> {
   const { url, host, port, named } = destination;
   const guard = (address: string) => named || isAllowed(address, reach.allow);
-  const options: RequestOptions = {
+  const options: RequestOptions & { autoSelectFamily: true } = {
     method: "POST",
     host,
     port,
     path: `${url.pathname}${url.search}`,
     headers: headersOf(message, url),
     agent: false,
+    autoSelectFamily: true, // asks the lookup for all addresses, and tries them in turn
     lookup: guardedLookup(reach.resolve, guard),
   };
   return new Promise((resolve, reject) => {
@@ -92,7 +94,7 @@ function exchange(destination: Destination, message: Message, reach: Reach): Pro
     const connect = setTimeout(give("connect_timeout"), CONNECT_MS).unref();
     const abort = give("aborted");
     reach.signal.addEventListener("abort", abort);
-    const settled = () => {
+    const settle = () => {
       clearTimeout(total);
       clearTimeout(connect);
       reach.signal.removeEventListener("abort", abort);
@@ -100,8 +102,8 @@ function exchange(destination: Destination, message: Message, reach: Reach): Pro
     request.once("socket", (socket: Socket) => {
       // Nothing was written yet: the request goes out when it is ended, and it is ended only here.
       socket.once("connect", () => {
-        if (!guard(socket.remoteAddress ?? "")) return give("address_refused")();
-        if (url.protocol === "http:") begin();
+        if (!guard(socket.remoteAddress ?? "")) give("address_refused")();
+        else if (url.protocol === "http:") begin();
       });
       socket.once("secureConnect", begin);
     });
@@ -110,18 +112,21 @@ function exchange(destination: Destination, message: Message, reach: Reach): Pro
       request.end(message.body);
     };
     request.once("response", (answer) => {
-      settled();
+      settle();
       drain(answer);
       const retryAfter = answer.headers["retry-after"];
-      resolve({ status: answer.statusCode ?? 0, ...(retryAfter === undefined ? {} : { retryAfter }) });
+      resolve({
+        status: answer.statusCode ?? 0,
+        ...(retryAfter === undefined ? {} : { retryAfter }),
+      });
     });
     request.on("error", (error) => {
-      settled();
+      settle();
       reject(error);
     });
     // Whoever answers with an upgrade gets neither of the two.
     request.once("close", () => {
-      settled();
+      settle();
       reject(new SendFailure("answer_malformed"));
     });
   });
@@ -145,16 +150,18 @@ function headersOf({ deliveryId, sentAt, secrets, body }: Message, url: URL) {
 
 /** All addresses of the name, when every one of them may be reached: one bad address spoils the name. */
 function guardedLookup(resolve: Resolve, guard: (address: string) => boolean): LookupFunction {
-  return (hostName, { all }, done) => {
+  return (hostName, _, done) => {
+    const refuse = (reason: SendError) => done(new SendFailure(reason), []);
     const answer = (addresses: readonly string[]) => {
-      const [first] = addresses;
-      if (first === undefined) return done(new SendFailure("name_not_resolved"), "", 0);
-      if (!addresses.every(guard)) return done(new SendFailure("address_refused"), "", 0);
-      const found = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
-      if (all === true) done(null, found);
-      else done(null, first, isIPv6(first) ? 6 : 4);
+      if (addresses.length === 0) refuse("name_not_resolved");
+      else if (!addresses.every(guard)) refuse("address_refused");
+      else
+        done(
+          null,
+          addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 })),
+        );
     };
-    resolve(hostName).then(answer, () => done(new SendFailure("name_not_resolved"), "", 0));
+    resolve(hostName).then(answer, () => refuse("name_not_resolved"));
   };
 }
 
@@ -177,5 +184,7 @@ function reasonOf(error: unknown, { url }: Destination): SendError {
   if (code === "ECONNREFUSED") return "connection_refused";
   if (code.startsWith("HPE_")) return "answer_malformed";
   const ofNetwork = ["ECONNRESET", "EPIPE", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"];
-  return url.protocol === "https:" && !ofNetwork.includes(code) ? "tls_failed" : "connection_failed";
+  return url.protocol === "https:" && !ofNetwork.includes(code)
+    ? "tls_failed"
+    : "connection_failed";
 }

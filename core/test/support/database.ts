@@ -8,6 +8,8 @@ import {
   LOCAL,
   openCore,
   operations,
+  SCOPES,
+  type Scope,
   toJson,
 } from "../../src/index.ts";
 
@@ -18,8 +20,8 @@ export interface TestDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
   readonly core: Core;
-  /** Executes an operation by its name; what it answers, as the wire shows it. */
-  call(name: string, input: object): Promise<Record<string, unknown>>;
+  /** Executes an operation by its name, as `local` or another; what it answers, as the wire shows it. */
+  call(name: string, input: object, actor?: Actor): Promise<Record<string, unknown>>;
   /** Moves the database's clock. */
   advance(interval: string): Promise<void>;
   /** A run with a lease, or without one. */
@@ -27,7 +29,23 @@ export interface TestDatabase {
   pending(): Promise<string>;
   /** Ends a run as a cancellation does. */
   cancel(runId: string): Promise<void>;
+  /** Opens a gate under the lease. */
+  gate(lease: object, more?: object): Promise<{ gateId: string; digest: string; status: string }>;
+  /** Holds the run's row until the returned function is called. */
+  hold(runId: string): Promise<() => Promise<void>>;
+  /** Waits until so many connections wait for a lock. */
+  blocked(n: number): Promise<void>;
 }
+
+/** A human at a terminal of this machine: what a one-time code would prove. */
+export const ada: Actor = { name: "ada", scopes: SCOPES, via: "tty" };
+
+/** Somebody signed in with a key of their own. */
+export const signedIn = (name: string, scopes: readonly Scope[] = ["read", "approve"]): Actor => ({
+  name,
+  scopes,
+  via: `key_${randomUUID()}`,
+});
 
 export const newGrant = (): string => `grant_${randomUUID()}`;
 
@@ -49,9 +67,9 @@ export function useDatabase(): TestDatabase {
     await administer(`drop database ${name} with (force)`);
   });
 
-  async function call(operationName: string, input: object): Promise<Record<string, unknown>> {
+  async function call(operationName: string, input: object, actor = local) {
     const operation = operationNamed(operationName);
-    return JSON.parse(toJson(await core.execute(operation, input, local)));
+    return JSON.parse(toJson(await core.execute(operation, input, actor)));
   }
   async function pending(): Promise<string> {
     return String((await call("runs.create", { workflow: "test" }))["runId"]);
@@ -65,11 +83,31 @@ export function useDatabase(): TestDatabase {
     await pool.query("update tidebase.clock set shift = shift + $1::interval", [interval]);
   }
   async function cancel(runId: string): Promise<void> {
-    const text = `update tidebase.runs set status = 'cancelled', lease_expires_at = null, failure_class = null
+    const text = `update tidebase.runs set status = 'cancelled', lease_expires_at = null, failure_class = null, waits = null,
+      wake_at = null
       where run_id = $1`;
     await pool.query(text, [runId.slice(4)]);
   }
-  return { url, pool, core, call, advance, pending, begun, cancel };
+  async function gate(lease: object, more: object = {}) {
+    const question = { name: "send", prompt: "Send the report?", ...more };
+    const opened = await call("gates.open", { ...lease, ...question });
+    return opened["gate"] as { gateId: string; digest: string; status: string };
+  }
+  async function hold(runId: string): Promise<() => Promise<void>> {
+    const client = await pool.connect();
+    await client.query("begin");
+    await client.query("select from tidebase.runs where run_id = $1 for update", [runId.slice(4)]);
+    return async () => {
+      await client.query("commit");
+      client.release();
+    };
+  }
+  async function blocked(n: number): Promise<void> {
+    const text =
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    await expect.poll(async () => (await pool.query(text)).rowCount, { interval: 2 }).toBe(n);
+  }
+  return { url, pool, core, call, advance, pending, begun, cancel, gate, hold, blocked };
 }
 
 /** Waits until the connection waits for a lock: the second runner of a race is at its mark. */
