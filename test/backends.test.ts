@@ -42,7 +42,14 @@ test("every read and every refusal is the same next to a database and over HTTP"
   await db.call("steps.complete", { items: [step] });
   await db.call("state.write", { ...lease, kind: "set", value: { a: 1 }, label: "first" });
   await db.call("state.write", { ...lease, kind: "patch", value: { a: null, b: [2] } });
+  const { gateId, digest } = await db.gate(lease, { data: { to: "all" }, risk: "high" });
   await db.call("runs.fail", { ...lease, error: { message: "stop" } });
+  await both("gates.get", { gateId });
+  await both("gates.list", { runId, limit: 5 });
+  await both("gates.list", { cursor: "nonsense" });
+  await both("gates.resolve", { gateId, digest, decision: "approved" });
+  await both("gates.code", { gateId, decision: "approved" });
+  await both("gates.form", { gateId });
   await both("runs.get", { runId, include: ["input", "result"] });
   await both("runs.list", { status: ["failed", "pending"], limit: 5 });
   await both("runs.list", { cursor: "nonsense" });
@@ -83,5 +90,16 @@ test("a write that is repeated over the other backend finds what the first recor
   const lease = { runId, epoch: 1, grantId: begin.grantId };
   await both("steps.complete", { items: [{ ...lease, name: "s", output: 1 }] });
   await both("steps.begin", { items: [{ ...lease, name: "s" }] });
-  await both("runs.complete", { ...lease, result: { done: true } });
+  await both("timers.set", { ...lease, name: "nap", until: "2020-01-01T00:00:00Z" });
+  const { seq } = (await db.call("signals.send", { runId, name: "go", key: "k" })) as {
+    seq: number;
+  };
+  expect(await both("signals.send", { runId, name: "go", key: "k" })).toMatchObject({ seq });
+  await both("signals.take", { ...lease, name: "wait", signal: "go" });
+  await both("gates.open", { ...lease, name: "g", prompt: "Go on?" });
+  await both("runs.suspend", { ...lease, waits: { timers: [{ name: "nap" }] } });
+  await both("runs.suspend", { ...lease, waits: { signals: ["never sent"] } });
+  const next = { runId, grantId: newGrant() };
+  expect(await answer(far, "runs.begin", next)).toMatchObject({ outcome: "begun", epoch: 2 });
+  await both("runs.complete", { ...next, epoch: 2, result: { done: true } });
 });

@@ -42,6 +42,7 @@ const hostile = fc.oneof(
 async function good(): Promise<Record<string, unknown>> {
   const lease = await db.begun();
   const step = { ...lease, name: "s", output: 1, error: {}, message: "m" };
+  const { gateId, digest } = await db.gate(lease, { name: "s", key: "k" });
   return {
     ...lease,
     ...{ workflow: "w", items: [step], name: "s", key: "k", kind: "set", value: 1, label: "l" },
@@ -53,6 +54,9 @@ async function good(): Promise<Record<string, unknown>> {
       to: 1,
       scopes: ["read"],
     },
+    ...{ gateId, digest, prompt: "p", data: {}, risk: "low", expiresInMs: 5000, approvals: 2 },
+    ...{ proof: { kind: "code", secret: "AAAA-AAAA" }, waits: { gates: [gateId] } },
+    ...{ signal: "s", payload: 1, ms: 1, until: "2030-01-01T00:00:00Z" },
   };
 }
 

@@ -14,12 +14,19 @@ export { findHome } from "./embedded/home.ts";
 export { ERRORS, type ErrorCode, type Problem, TidebaseError, toProblem } from "./errors.ts";
 export { FINAL_EVENTS, type RunEvent } from "./events/schema.ts";
 export type { AnswerSchema, Field } from "./gates/answer.ts";
-export { ASSURANCES, type Assurance, GATE_STATUSES } from "./gates/schema.ts";
+export {
+  ASSURANCES,
+  type Assurance,
+  GATE_STATUSES,
+  type Gate,
+  type GateSummary,
+} from "./gates/schema.ts";
 export { JsonText, toJson } from "./json-text.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { migrate, pendingMigrations } from "./migrate.ts";
 export { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 export {
+  askForm,
   createKey,
   diffState,
   extendGate,
@@ -38,6 +45,7 @@ export {
   overview,
   readState,
   recoverRun,
+  redeemGate,
   resolveGate,
   reviewStep,
   revokeKey,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { operations } from "../src/index.ts";
-import { newGrant, useDatabase } from "./support/database.ts";
+import { type Actor, operations } from "../src/index.ts";
+import { ada, newGrant, signedIn, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
 const NOBODY = "run_00000000-0000-7000-8000-000000000000";
@@ -34,6 +34,73 @@ const onRun = async (runId: Promise<string> | string, more: object = {}) => ({
 const error = { message: "x" };
 const review = { name: "s", decision: "retry", reason: "looked", dryRun: false };
 
+const NO_GATE = { gateId: "gate_00000000-0000-7000-8000-000000000000" };
+const question = { name: "g", prompt: "May I?" };
+const schema = {
+  type: "object",
+  properties: { why: { type: "string" } },
+  required: ["why"],
+};
+
+/** A decision about a new gate that asks so. */
+async function deciding(more: object = {}): Promise<{ gateId: string; digest: string }> {
+  const { gateId, digest } = await db.gate(await db.begun(), more);
+  return { gateId, digest, ...approval };
+}
+const approval = { decision: "approved" };
+async function decided(): Promise<object> {
+  const input = await deciding();
+  await db.call("gates.resolve", input, ada);
+  return { ...input, decision: "rejected" };
+}
+async function expired(): Promise<object> {
+  const input = await deciding({ expiresInMs: 1000 });
+  await db.advance("2 seconds");
+  return input;
+}
+/** Which key opened the gate that `gate_own_run` is provoked with. */
+const opener = signedIn("opener", ["work", "approve", "operate"]);
+async function own(): Promise<object> {
+  const { gate } = await db.call("gates.open", { ...(await db.begun()), ...question }, opener);
+  const { gateId, digest } = gate as { gateId: string; digest: string };
+  return { gateId, digest, ...approval };
+}
+
+/** Every way to refuse a decision; `proof` is what a courier brings with it. */
+const undecidable = (
+  prove: (input: object) => object | Promise<object>,
+): Record<string, () => Promise<object>> => {
+  const proved = async (input: Promise<object> | object) => prove(await input);
+  return {
+    gate_not_found: () => proved({ ...NO_GATE, digest: "v1:", ...approval }),
+    gate_already_resolved: () => proved(decided()),
+    gate_expired: () => proved(expired()),
+    gate_changed: async () => proved({ ...(await deciding()), digest: "v1:other" }),
+    gate_assurance_too_low: () => proved(deciding({ risk: "critical" })),
+    gate_own_run: () => proved(own()),
+    gate_not_approver: () => proved(deciding({ approvers: ["somebody else"] })),
+    gate_answer_invalid: () => proved(deciding({ answerSchema: schema })),
+    payload_too_large: async () => proved({ ...(await deciding()), answer: LARGE }),
+  };
+};
+const byCode = async (input: object) => {
+  const { gateId, decision } = input as { gateId: string; decision: string };
+  const issued = await db
+    .call("gates.code", { gateId, decision }, ada)
+    .catch(() => ({ code: "AAAA-AAAA" }) as Record<string, unknown>);
+  return { ...input, proof: { kind: "code", secret: issued["code"] } };
+};
+/** Who is refused so, where it is not the caller of an open server. */
+const actors: Record<string, Actor> = {
+  "gates.resolve": ada,
+  "gates.code": ada,
+  "gates.extend": ada,
+  "gates.resolve gate_own_run": opener,
+  "gates.redeem gate_own_run": opener,
+  "gates.code gate_own_run": opener,
+};
+const asOpen = ["gate_needs_human"];
+
 /** How to provoke each declared error: an input that is refused with it. */
 const provoked: Record<string, Record<string, () => Promise<object>>> = {
   "runs.create": {
@@ -42,6 +109,7 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
       return { workflow: "w", idempotencyKey: "k", input: 2 };
     },
     payload_too_large: async () => ({ workflow: "w", metadata: { LARGE } }),
+    webhook_not_found: async () => ({ workflow: "w", webhooks: ["nobody"] }),
   },
   "runs.begin": {
     run_not_found: () => onRun(NOBODY, { grantId: newGrant() }),
@@ -54,6 +122,89 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     ...refusals({}),
     payload_too_large: async () => ({ ...(await db.begun()), result: LARGE }),
   },
+  "runs.suspend": {
+    ...refusals({ waits: { signals: ["s"] } }),
+    wait_not_found: async () => ({
+      ...(await db.begun()),
+      waits: { timers: [{ name: "t" }] },
+    }),
+  },
+  "timers.set": {
+    ...refusals({ name: "t", ms: 1 }),
+    input_invalid: async () => ({ ...(await db.begun()), name: "t" }),
+  },
+  "signals.send": {
+    run_not_found: () => onRun(NOBODY, { name: "s" }),
+    run_completed: () => onRun(completed(), { name: "s" }),
+    run_cancelled: async () => onRun((await cancelled()).runId, { name: "s" }),
+    payload_too_large: () => onRun(db.pending(), { name: "s", payload: LARGE }),
+  },
+  "signals.take": {
+    ...refusals({ name: "t", signal: "s" }),
+    run_too_long: async () => {
+      const lease = await db.begun();
+      const text = "update tidebase.runs set step_count = max_steps where run_id = $1";
+      await db.pool.query(text, [lease.runId.slice(4)]);
+      await db.call("signals.send", { runId: lease.runId, name: "s" });
+      return { ...lease, name: "t", signal: "s" };
+    },
+  },
+  "gates.open": {
+    ...refusals(question),
+    payload_too_large: async () => ({ ...(await db.begun()), ...question, data: LARGE }),
+    gate_mismatch: async () => {
+      const lease = await db.begun();
+      const { gateId, digest } = await db.gate(lease);
+      await db.call("gates.resolve", { gateId, digest, ...approval }, ada);
+      return { ...lease, name: "send", prompt: "Send something else?" };
+    },
+  },
+  "gates.get": { gate_not_found: async () => NO_GATE },
+  "gates.list": { cursor_invalid: async () => ({ cursor: "x" }) },
+  "gates.resolve": {
+    ...undecidable((input) => input),
+    gate_needs_human: () => deciding(),
+  },
+  "gates.redeem": {
+    ...undecidable(byCode),
+    gate_code_invalid: async () => ({
+      ...(await deciding()),
+      proof: { kind: "code", secret: "AAAA-AAAA" },
+    }),
+    gate_own_run: async () => {
+      const input = (await own()) as { gateId: string };
+      const { phrase } = await db.call("gates.form", { gateId: input.gateId }, opener);
+      return { ...input, proof: { kind: "form", secret: phrase } };
+    },
+  },
+  "gates.form": {
+    gate_not_found: async () => NO_GATE,
+    gate_already_resolved: async () => ({
+      gateId: ((await decided()) as { gateId: string }).gateId,
+    }),
+    gate_assurance_too_low: async () => ({ gateId: (await deciding({ risk: "high" })).gateId }),
+  },
+  "gates.code": {
+    gate_not_found: async () => ({ ...NO_GATE, ...approval }),
+    gate_already_resolved: async () => ({
+      gateId: ((await decided()) as { gateId: string }).gateId,
+      ...approval,
+    }),
+    gate_needs_human: async () => ({ gateId: (await deciding()).gateId, ...approval }),
+    gate_own_run: async () => ({
+      gateId: ((await own()) as { gateId: string }).gateId,
+      ...approval,
+    }),
+  },
+  "gates.extend": {
+    gate_not_found: async () => ({ ...NO_GATE, expiresInMs: 1 }),
+    gate_already_resolved: async () => ({
+      gateId: ((await decided()) as { gateId: string }).gateId,
+      expiresInMs: 1,
+    }),
+    gate_needs_human: async () => ({ gateId: (await deciding()).gateId, expiresInMs: 1 }),
+  },
+  "sessions.link": { gate_needs_human: async () => ({}) },
   "runs.fail": {
     ...refusals({ error }),
     payload_too_large: async () => ({ ...(await db.begun()), error: { message: LARGE } }),
@@ -67,11 +218,9 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     run_cancelled: async () => onRun((await cancelled()).runId),
     run_leased: async () => onRun((await db.begun()).runId),
     run_waiting: async () => {
-      const { runId } = await db.begun();
-      const text =
-        "update tidebase.runs set status = 'waiting', lease_expires_at = null where run_id = $1";
-      await db.pool.query(text, [runId.slice(4)]);
-      return { runId };
+      const lease = await db.begun();
+      await db.call("runs.suspend", { ...lease, waits: { signals: ["s"] } });
+      return { runId: lease.runId };
     },
     run_changed: () => onRun(db.pending(), { asOf: 99 }),
   },
@@ -130,5 +279,7 @@ const declared = operations.flatMap(({ name, errors }) =>
 test.each(declared)("%s can be refused with %s", async (name, code) => {
   const input = await provoked[name]?.[code]?.();
   expect(input, "say here how to provoke it").toBeDefined();
-  await expect(db.call(name, input ?? {})).rejects.toMatchObject({ code });
+  const known = asOpen.includes(code) ? undefined : actors[name];
+  const actor = actors[`${name} ${code}`] ?? known;
+  await expect(db.call(name, input ?? {}, actor)).rejects.toMatchObject({ code });
 });

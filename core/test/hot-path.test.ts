@@ -48,11 +48,13 @@ test("whatever only looks works on a connection that may not write", async () =>
   };
   await db.call("steps.complete", { items: [{ ...lease, name: "s", key: "0", output: 1 }] });
   await db.call("state.write", { ...lease, kind: "set", value: 1 });
+  const { gateId } = await db.gate(lease);
   for (const operation of operations.filter(({ effect }) => effect === "read"))
     await reader.execute(
       operation,
       {
         ...("runId" in operation.input.shape && { runId: lease.runId }),
+        ...("gateId" in operation.input.shape && { gateId }),
         ...inputs[operation.name],
       },
       local,

@@ -25,15 +25,23 @@ export async function readBody(
   const type = headers.get("content-type");
   if (type === null ? headers.has("content-encoding") : !isPlainJson(type, headers))
     throw new TidebaseError("content_type_unsupported");
-  if (Number(headers.get("content-length")) > limitBytes)
-    throw new TidebaseError("body_too_large", { limitBytes });
-  const bytes =
-    incoming === undefined
-      ? await fromStream(request.body, limitBytes)
-      : await fromSocket(incoming, limitBytes);
+  const bytes = await readBytes(request, incoming, limitBytes);
   if (bytes.length === 0) return {};
   if (type === null) throw new TidebaseError("content_type_unsupported");
   return parse(bytes);
+}
+
+/** The body as it came, from the socket where there is one. Throws `body_too_large` or `request_malformed`. */
+export async function readBytes(
+  request: Request,
+  incoming: IncomingMessage | undefined,
+  limitBytes: number,
+): Promise<Uint8Array> {
+  if (Number(request.headers.get("content-length")) > limitBytes)
+    throw new TidebaseError("body_too_large", { limitBytes });
+  return incoming === undefined
+    ? fromStream(request.body, limitBytes)
+    : fromSocket(incoming, limitBytes);
 }
 
 function isPlainJson(type: string, headers: Headers): boolean {

@@ -12,6 +12,7 @@ import {
   StoreError,
   TidebaseError,
 } from "@tidebase/core";
+import { gateFloorOf, pageBaseOf } from "./gate-settings.ts";
 
 /** Which store the tools work on, how it was found and what may be done to it. */
 export interface StoreInfo {
@@ -24,6 +25,8 @@ export interface StoreInfo {
   readonly accessReason: string;
   /** A database found earlier could not be asked and was passed over. */
   readonly passedOver: boolean;
+  /** Where the gates' pages are, without a slash at the end; undefined when nobody said so. */
+  readonly pageBase: string | undefined;
 }
 
 /** A store that is open. */
@@ -92,7 +95,8 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     const autoMigrate = !readOnly || found.kind === "embedded";
     const opened = await openStore(found, { autoMigrate });
     const { databaseUrl, revive, schema, leave } = opened;
-    const core = openCore({ databaseUrl, revive, schema, readOnly, poolMax: POOL_MAX });
+    const limits = { gateFloor: gateFloorOf(env) };
+    const core = openCore({ databaseUrl, revive, schema, readOnly, poolMax: POOL_MAX, limits });
     const actor = { name: "local", scopes: ["read", "operate"], via: "stdio" } as const;
     return {
       backend: guard(localBackend(core, actor), readOnly),
@@ -130,11 +134,12 @@ export class StoreFailure extends Error {
 function describe(
   found: FoundStore,
   description: string,
-  { readOnly, allowWrites }: OpenOptions,
+  { env, readOnly, allowWrites }: OpenOptions,
 ): StoreInfo {
   const { kind, foundBy } = found;
   const passedOver = found.kind === "embedded" && found.note !== undefined;
-  const rest = { kind, foundBy, description, passedOver };
+  const pageBase = pageBaseOf(found, env);
+  const rest = { kind, foundBy, description, passedOver, pageBase };
   if (readOnly) return { ...rest, access: "read_only", accessReason: "Started with --read-only." };
   if (found.kind === "remote")
     return { ...rest, access: "read_write", accessReason: "The scopes of the API key decide." };

@@ -41,6 +41,7 @@ async function serve(
     tools: toolsFor({ readOnly }),
     connection,
     version: readVersion(),
+    ownRunId: env["TIDEBASE_RUN_ID"],
     onError: (error) => log(lineOf(error)),
   });
   const output = new Writable({

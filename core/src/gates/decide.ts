@@ -8,20 +8,20 @@ import { type AnswerSchema, answerProblems } from "./answer.ts";
 import type { Assurance, Decision, Gate } from "./schema.ts";
 import * as gates from "./sql.ts";
 
-/** What a decision can be refused for. */
+/** What a decision can be refused for, whoever brings it. */
 export const DECIDE_ERRORS = [
   "gate_not_found",
   "gate_already_resolved",
   "gate_expired",
   "gate_changed",
-  "gate_code_invalid",
   "gate_assurance_too_low",
-  "gate_needs_human",
   "gate_own_run",
   "gate_not_approver",
   "gate_answer_invalid",
   "payload_too_large",
 ] as const satisfies readonly ErrorCode[];
+
+type Refusal = (typeof DECIDE_ERRORS)[number] | "gate_needs_human" | "gate_code_invalid";
 
 /** Who decides: known by the transport, or by the proof that a courier brings. */
 export interface Authority {
@@ -44,10 +44,7 @@ interface Given {
 interface Context {
   readonly db: Database;
   readonly limits: Limits;
-  fail(
-    code: (typeof DECIDE_ERRORS)[number],
-    data?: Readonly<Record<string, unknown>>,
-  ): TidebaseError<(typeof DECIDE_ERRORS)[number]>;
+  fail(code: Refusal, data?: Readonly<Record<string, unknown>>): TidebaseError<Refusal>;
 }
 
 /**

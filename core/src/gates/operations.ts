@@ -131,7 +131,7 @@ export const resolveGate = operation({
   because: "A human's act, never the holder's: whoever holds or opened the run's key is refused.",
   input: Deciding,
   output: z.strictObject({ gate: Gate }),
-  errors: DECIDE_ERRORS,
+  errors: [...DECIDE_ERRORS, "gate_needs_human"],
   run: (context, deciding) => decide(context, deciding, ofActor(context.actor)),
 });
 
@@ -151,7 +151,7 @@ export const redeemGate = operation({
     }),
   }),
   output: z.strictObject({ gate: Gate }),
-  errors: DECIDE_ERRORS,
+  errors: [...DECIDE_ERRORS, "gate_code_invalid"],
   run: (context, { proof, ...deciding }) =>
     decide(context, deciding, {
       name: context.actor.name,

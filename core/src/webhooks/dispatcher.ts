@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Database } from "../database.ts";
 import type { AllowList, Resolve } from "./address.ts";
 import { type Claim, claim, settle } from "./delivery-sql.ts";
@@ -37,6 +38,7 @@ const PATIENCE_MS = 2000;
  */
 export function startDispatcher(db: Database, options: DispatcherOptions): Dispatcher {
   const aborting = new AbortController();
+  setMaxListeners(0, aborting.signal); // one for each attempt under way
   const places = openPlaces();
   let stopped = false;
   let looking: Promise<void> | undefined;

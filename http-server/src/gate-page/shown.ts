@@ -1,0 +1,39 @@
+/**
+ * Characters that are not seen, or that make others seem to be what they are not: controls but line
+ * feed and tab, formats (bidi, zero width, tags), private, unassigned and lone surrogates, separators,
+ * blank letters and variation selectors.
+ */
+const HIDDEN =
+  /(?![\n\t])[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\u2800]|\p{Default_Ignorable_Code_Point}/gu;
+
+/** What others wrote, as a human may see it: hidden characters as `\u{…}`. Not yet safe as HTML. */
+export function shown(text: string): string {
+  return text.replace(HIDDEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+/** The same in one line of at most `max` characters, for lists and terminals. */
+export function shownInLine(text: string, max: number): string {
+  const line = shown(text.replace(/\s+/g, " ").trim());
+  return line.length <= max ? line : `${line.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
+/** Indenting what is nested more deeply would make a page of many times the data's size. */
+const INDENTED_DEPTH = 12;
+
+/** JSON text in lines, all of it. */
+export function shownJson(text: string): string {
+  return shown(depthOf(text) > INDENTED_DEPTH ? text : JSON.stringify(JSON.parse(text), null, 2));
+}
+
+function depthOf(text: string): number {
+  let [depth, deepest, quoted] = [0, 0, false];
+  for (let i = 0; i < text.length; i++) {
+    const mark = text[i];
+    if (mark === '"') quoted = !quoted;
+    else if (quoted && mark === "\\") i++;
+    else if (quoted) continue;
+    else if (mark === "[" || mark === "{") deepest = Math.max(deepest, ++depth);
+    else if (mark === "]" || mark === "}") depth--;
+  }
+  return deepest;
+}
