@@ -2,7 +2,7 @@ import { serve } from "@hono/node-server";
 import { type Backend, localBackend, remote, toJson } from "@tidebase/core";
 import { createApp } from "@tidebase/server";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { local, newGrant, operationNamed, useDatabase } from "../core/test/support/database.ts";
+import { ada, local, newGrant, operationNamed, useDatabase } from "../core/test/support/database.ts";
 
 const db = useDatabase();
 let far: Backend;
@@ -50,6 +50,14 @@ test("every read and every refusal is the same next to a database and over HTTP"
   await both("gates.resolve", { gateId, digest, decision: "approved" });
   await both("gates.code", { gateId, decision: "approved" });
   await both("gates.form", { gateId });
+  await db.call("gates.resolve", { gateId, digest, decision: "approved" }, ada);
+  expect(await both("gates.resolve", { gateId, digest, decision: "rejected" })).toMatchObject({
+    ...{ code: "gate_already_resolved", data: { gateStatus: "approved" } },
+  });
+  const review = { name: "s", key: "1", decision: "retry", reason: "looked" };
+  expect(await both("steps.review", { runId, ...review })).toMatchObject({
+    ...{ code: "step_not_in_review", data: { stepStatus: "completed" } },
+  });
   await both("runs.get", { runId, include: ["input", "result"] });
   await both("runs.list", { status: ["failed", "pending"], limit: 5 });
   await both("runs.list", { cursor: "nonsense" });

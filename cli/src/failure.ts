@@ -20,11 +20,21 @@ export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly code: string;
   readonly fix: string;
+  readonly data: Readonly<Record<string, unknown>>;
 
-  constructor(code: string, { message, fix }: { message: string; fix: string }) {
-    super(message);
+  constructor(
+    code: string,
+    {
+      message,
+      fix,
+      data = {},
+      cause,
+    }: Pick<Failure, "message" | "fix" | "data"> & { cause?: unknown },
+  ) {
+    super(message, { cause });
     this.code = code;
     this.fix = fix;
+    this.data = data;
   }
 }
 
@@ -43,11 +53,11 @@ export function describeFailure(thrown: unknown): Failure {
   if (thrown instanceof UsageError)
     return { code: "usage", message: thrown.message, fix: thrown.fix, exitCode: EXIT.usage };
   if (thrown instanceof TidebaseError) return ofOperation(thrown);
-  if (
-    thrown instanceof StoreError ||
-    thrown instanceof TransferError ||
-    thrown instanceof CommandError
-  ) {
+  if (thrown instanceof CommandError) {
+    const { code, message, fix, data } = thrown;
+    return { code, message, fix, ...told(data), exitCode: EXIT.failure };
+  }
+  if (thrown instanceof StoreError || thrown instanceof TransferError) {
     const { code, message, fix } = thrown;
     const exitCode = code.startsWith("variable_") ? EXIT.usage : EXIT.failure;
     return { code, message, fix, exitCode };
@@ -68,8 +78,11 @@ export function describeFailure(thrown: unknown): Failure {
 function ofOperation({ code, data }: TidebaseError): Failure {
   const { title, detail } = ERRORS[code];
   const exitCode = code === "input_invalid" ? EXIT.usage : EXIT.failure;
-  const told = Object.keys(data).length === 0 ? {} : { data };
-  return { code, message: title, fix: detail, ...told, exitCode };
+  return { code, message: title, fix: detail, ...told(data), exitCode };
+}
+
+function told(data: Readonly<Record<string, unknown>>): Pick<Failure, "data"> {
+  return Object.keys(data).length === 0 ? {} : { data };
 }
 
 /** The failure for people: what happened, and what to do. */

@@ -28,6 +28,11 @@ export function plainJson(json: string): string {
   );
 }
 
+/** An indented JSON document; nothing a terminal obeys but our own line ends. */
+export function plainDocument(value: unknown): string {
+  return JSON.stringify(value, null, 2).split("\n").map(plainJson).join("\n");
+}
+
 /** A cell is text, or text and the colour it is shown in. */
 export type Cell = string | readonly [colour: keyof typeof COLOURS, text: string];
 
@@ -69,6 +74,12 @@ function textOf(cell: Cell): string {
 
 function length(text: string): number {
   return [...text].length;
+}
+
+/** The beginning of a long text. */
+export function clipped(text: string, most: number): string {
+  const characters = [...text];
+  return characters.length <= most ? text : `${characters.slice(0, most - 1).join("")}…`;
 }
 
 /** An instant to the second. */

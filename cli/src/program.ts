@@ -2,11 +2,17 @@ import { Command, CommanderError } from "commander";
 import type { Cli, Flags, Surroundings } from "./cli.ts";
 import { addDatabaseCommands } from "./commands/db.ts";
 import { addTransferCommands } from "./commands/db-transfer.ts";
+import { addDeliveryCommands } from "./commands/deliveries.ts";
+import { addGateCommands } from "./commands/gates.ts";
+import { addDecideCommand } from "./commands/gates-decide.ts";
+import { addGateSecretCommands } from "./commands/gates-secrets.ts";
 import { addKeyCommands } from "./commands/keys.ts";
 import { addMigrateCommand } from "./commands/migrate.ts";
 import { addRecoveryCommands } from "./commands/recovery.ts";
 import { addRecordCommands } from "./commands/run-record.ts";
 import { addRunCommands } from "./commands/runs.ts";
+import { addSignalCommands } from "./commands/signals.ts";
+import { addWebhookCommands } from "./commands/webhooks.ts";
 import { describeFailure, EXIT, failureJson, failureText, UsageError } from "./failure.ts";
 import { painter } from "./output.ts";
 import { OutputClosed } from "./terminal.ts";
@@ -81,6 +87,13 @@ function addCommands(program: Command, cli: Cli): void {
   addRunCommands(runs, cli);
   addRecordCommands(runs, cli);
   addRecoveryCommands(runs, cli);
+  const gates = program.command("gates").description("questions to a human, and their decisions");
+  addGateCommands(gates, cli);
+  addDecideCommand(gates, cli);
+  addGateSecretCommands(gates, cli);
+  addSignalCommands(program.command("signals").description("what runs wait for"), cli);
+  addWebhookCommands(program.command("webhooks").description("where messages go"), cli);
+  addDeliveryCommands(program.command("deliveries").description("messages to webhooks"), cli);
   addKeyCommands(program.command("keys").description("API keys of the store"), cli);
 }
 

@@ -108,13 +108,16 @@ export function verdictText(
   verdict: Read<Answer<typeof runVerdict>>,
 ): string {
   const { answer, reason, next, steps, warnings } = verdict;
-  const { command, cwd, step } = next;
+  const { command, cwd, step, gates = [], signals = [], until } = next;
   const about = step === undefined ? "" : ` (${stepName(step)})`;
   return (
     facts(paint, [
       ["verdict", `${paint(ANSWER_COLOURS[answer], answer)}: ${reason}`],
       ...warnings.map((warning) => ["warning", paint("yellow", warning)] as const),
       ["next", `${next.text}${about}`],
+      ...gates.map((gate) => ["gate", `tidebase gates show ${gate}`] as const),
+      ["signals", signals.length === 0 ? undefined : plain(signals.join(", "))],
+      ["until", until === undefined ? undefined : seconds(until)],
       ["review it", step === undefined ? undefined : reviewLine(runId, step)],
       ["command", command === undefined ? undefined : shellLine(command, cwd)],
     ]) + (steps.length === 0 ? "" : `\n${openStepsText(paint, steps)}`)

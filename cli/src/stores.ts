@@ -17,6 +17,7 @@ import {
 import { andLeave, type Cli } from "./cli.ts";
 import { CommandError, UsageError } from "./failure.ts";
 import { plain } from "./output.ts";
+import { storeSettings } from "./settings.ts";
 
 /** A database with a store in it, or with room for one. */
 export interface Place {
@@ -89,27 +90,33 @@ export async function withPlace<T>(
 
 /**
  * Operations on the store, wherever it is. Only the embedded one is brought up to date on the way:
- * another database changes when somebody runs `tidebase migrate`.
+ * another database changes when somebody runs `tidebase migrate`. `via` is how a store of one's own
+ * knows who acts; a server knows by the key.
  */
-export async function withBackend<T>(cli: Cli, work: (backend: Backend) => Promise<T>): Promise<T> {
+export async function withBackend<T>(
+  cli: Cli,
+  work: (backend: Backend, found: FoundStore) => Promise<T>,
+  via: "cli" | "tty" = "cli",
+): Promise<T> {
   const found = await locate(cli);
   if (found.kind === "remote") {
     const backend = remote(found);
     return await andLeave(
       cli,
       () => backend.close(),
-      () => work(backend),
+      () => work(backend, found),
     );
   }
+  const settings = storeSettings(cli.env);
   const { databaseUrl, schema, leave, note } = await openStore(found, {
     autoMigrate: found.kind === "embedded",
   });
   tell(cli, note);
-  const core = openCore({ databaseUrl, schema, sweeps: false, poolMax: 2 });
+  const core = openCore({ databaseUrl, schema, sweeps: false, poolMax: 2, ...settings });
   const close = async (): Promise<void> => {
     await core.close().finally(leave);
   };
-  return await andLeave(cli, close, () => work(localBackend(core, whoami())));
+  return await andLeave(cli, close, () => work(localBackend(core, whoami(via)), found));
 }
 
 /** For people; a program that reads standard error expects nothing there but an error. */
@@ -118,10 +125,10 @@ export function tell({ terminal, flags }: Cli, line: string | undefined): void {
 }
 
 /** Whoever may open the database may do everything; the audit trail names the user of this machine. */
-function whoami(): Actor {
+function whoami(via: "cli" | "tty"): Actor {
   try {
-    return { name: userInfo().username, scopes: SCOPES, via: "cli" };
+    return { name: userInfo().username, scopes: SCOPES, via };
   } catch {
-    return { name: "local", scopes: SCOPES, via: "cli" }; // a container's user without a name
+    return { name: "local", scopes: SCOPES, via }; // a container's user without a name
   }
 }

@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
 /** Where the program's words go, and who may be asked. */
@@ -13,7 +13,7 @@ export interface Terminal {
   out(text: string): Promise<void>;
   /** A line to standard error. */
   note(line: string): void;
-  /** The line that is typed after the question; empty when there is none. */
+  /** The line that is typed after the question, or was typed ahead of it; empty when there is none. */
   ask(question: string): Promise<string>;
 }
 
@@ -37,6 +37,16 @@ export function openTerminal(
   stdout.on("error", () => {});
   stderr.on("error", () => {});
   const screen = stdout.isTTY === true;
+  const typed: string[] = []; // a chunk may hold the lines of several questions
+  async function readLine(question: string): Promise<void> {
+    if (stdin.readableEnded) return;
+    const lines = createInterface({ input: stdin, output: stderr });
+    lines.on("line", (line) => typed.push(line));
+    lines.setPrompt(question);
+    lines.prompt();
+    await new Promise((resolve) => lines.once("line", resolve).once("close", resolve));
+    lines.close();
+  }
   return {
     input: stdin,
     screen,
@@ -53,13 +63,9 @@ export function openTerminal(
       stderr.write(`${line}\n`);
     },
     async ask(question) {
-      const lines = createInterface({ input: stdin, output: stderr });
-      const closed = new Promise<string>((resolve) => lines.once("close", () => resolve("")));
-      try {
-        return (await Promise.race([lines.question(question), closed])).trim();
-      } finally {
-        lines.close();
-      }
+      if (typed.length === 0) await readLine(question);
+      else stderr.write(`${question}\n`);
+      return (typed.shift() ?? "").trim();
     },
   };
 }

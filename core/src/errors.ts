@@ -151,7 +151,7 @@ export const ERRORS = {
   gate_already_resolved: {
     status: 409,
     title: "The gate is not open any more.",
-    detail: "The first decision stands: see `status` and `decidedBy`.",
+    detail: "The first decision stands: see `gateStatus` and `decidedBy`.",
     retry: false,
   },
   gate_expired: {
@@ -304,7 +304,7 @@ export const ERRORS = {
   step_not_in_review: {
     status: 409,
     title: "The step waits for no review.",
-    detail: "Nothing is to be settled: its status is in `status`.",
+    detail: "Nothing is to be settled: its status is in `stepStatus`.",
     retry: false,
   },
   version_conflict: {

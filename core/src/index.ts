@@ -71,7 +71,7 @@ export { TransferError } from "./transfer/error.ts";
 export { exportStore } from "./transfer/export.ts";
 export { importStore } from "./transfer/import.ts";
 export type { Transferred } from "./transfer/rows.ts";
-export { AllowListError } from "./webhooks/address.ts";
+export { AllowListError, readAllowList } from "./webhooks/address.ts";
 export { listDeliveries, redeliver } from "./webhooks/delivery-operations.ts";
 export {
   createWebhook,

@@ -77,7 +77,7 @@ test("a decision stands: the same again is the same answer, another is refused w
   expect(await decide(gate, "approved", { answer: { b: [2], a: 1 } }, signedIn("bo"))).toEqual(
     decided,
   );
-  const winner = { code: "gate_already_resolved", data: { status: "approved", decidedBy: "ada" } };
+  const winner = { code: "gate_already_resolved", data: { gateStatus: "approved", decidedBy: "ada" } };
   await expect(decide(gate, "rejected")).rejects.toMatchObject(winner);
   await expect(decide(gate, "approved", { answer: 2 })).rejects.toMatchObject(winner);
   expect(await db.gate(lease)).toEqual(decided);
@@ -318,7 +318,7 @@ test("a run's end closes its open gates, and nobody decides them any more", asyn
   const gate = await db.gate(lease);
   await db.call("runs.complete", lease);
   await expect(decide(gate, "approved")).rejects.toMatchObject({
-    ...{ code: "gate_already_resolved", data: { status: "closed" } },
+    ...{ code: "gate_already_resolved", data: { gateStatus: "closed" } },
   });
 });
 

@@ -24,6 +24,9 @@ export interface Exchange {
 /** Answers a request: the text of a JSON document, or a response of its own kind. */
 export type Work = (exchange: Exchange) => Promise<string | Response> | string | Response;
 
+/** Adds a route. One that is not `checked` lets any host and page in, or looks at them itself. */
+export type On = (method: string, path: string, work: Work, checked?: boolean) => void;
+
 /** What every exchange goes through. */
 export interface ExchangeOptions {
   readonly guard: Guard;

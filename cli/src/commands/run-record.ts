@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { UsageError } from "../failure.ts";
 import { wholeNumber, wordList } from "../options.ts";
-import { type Cell, plainJson, seconds, size, table } from "../output.ts";
+import { type Cell, plainDocument, seconds, size, table } from "../output.ts";
 import { type Answer, asRead, messageOf, type Read, stepName } from "../run-text.ts";
 import { tell, withBackend } from "../stores.ts";
 
@@ -155,9 +155,4 @@ async function showDiff(
   const input = { ...which, from: Number(from), to: Number(to) };
   const found = await withBackend(cli, (backend) => backend.execute(diffState, input));
   await printAnswer(cli, found, ({ patch }) => `${plainDocument(patch)}\n`);
-}
-
-/** Indented; nothing a terminal obeys but our own line ends. */
-function plainDocument(value: unknown): string {
-  return JSON.stringify(value, null, 2).split("\n").map(plainJson).join("\n");
 }

@@ -93,5 +93,5 @@ function sameAnswer({ answer }: Gate, given: Given): boolean {
 
 function winner(gate: Gate): Readonly<Record<string, unknown>> {
   const { gateId, status, decidedBy, decidedAt, via, assurance } = gate;
-  return { gateId, status, decidedBy, decidedAt, decidedVia: via, assurance };
+  return { gateId, gateStatus: status, decidedBy, decidedAt, decidedVia: via, assurance };
 }

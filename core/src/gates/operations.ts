@@ -180,7 +180,7 @@ export const askForm = operation({
   async run({ db, actor, limits, fail }, { gateId }) {
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
     if (gate.status !== "open")
-      throw fail("gate_already_resolved", { gateId, status: gate.status });
+      throw fail("gate_already_resolved", { gateId, gateStatus: gate.status });
     if (gate.required !== "client_form")
       throw fail("gate_assurance_too_low", { gateId, required: gate.required });
     const phrase = rules.newPhrase();
@@ -209,7 +209,7 @@ export const issueCode = operation({
     if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
     if (gate.status !== "open")
-      throw fail("gate_already_resolved", { gateId, status: gate.status });
+      throw fail("gate_already_resolved", { gateId, gateStatus: gate.status });
     const principal = rules.principalOf(actor);
     const { own } = await db.one(gates.ownedBy, { gateId, principal });
     if (own) throw fail("gate_own_run", { gateId });
@@ -240,7 +240,7 @@ export const extendGate = operation({
     const row = await db.maybe(gates.extend, { gateId, expiresInMs });
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
     if (row?.outcome !== "extended")
-      throw fail("gate_already_resolved", { gateId, status: gate.status });
+      throw fail("gate_already_resolved", { gateId, gateStatus: gate.status });
     return { gate };
   },
 });

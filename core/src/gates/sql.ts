@@ -157,7 +157,7 @@ export const issue = statement<
   select $proof_id::uuid, gate_id, revision, $kind::text, $decision::text, $secret_hash::text, $issued_by::text,
     $principal::text, tidebase.now(),
     least(tidebase.now() + $lasts_ms::bigint * interval '1 ms', coalesce(expires_at, 'infinity')) from gate
-  returning expires_at`;
+  returning nullif(expires_at, 'infinity') as expires_at`;
 
 /**
  * Exactly one decision. Everything but the proof is looked up in the snapshot, so a run that moved since is

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Database } from "../database.ts";
 import type { AllowList, Resolve } from "./address.ts";
 import { type Claim, claim, settle } from "./delivery-sql.ts";
-import { type DecisionsFor, messageOf } from "./message.ts";
+import { messageOf } from "./message.ts";
 import { openPlaces } from "./places.ts";
 import { judge } from "./rules.ts";
 import { type Outcome, send } from "./send.ts";
@@ -13,7 +13,6 @@ export interface DispatcherOptions {
   readonly resolve: Resolve;
   /** Where people reach this server: the base of the links in messages. */
   readonly publicUrl?: string | undefined;
-  readonly decisionsFor?: DecisionsFor | undefined;
   /** Pause between two looks at the outbox, in milliseconds, when nobody nudges. */
   readonly everyMs?: number | undefined;
   /** Called after the commit that gave these runs an event. */
@@ -107,7 +106,7 @@ async function deliver(
 ): Promise<void> {
   const { deliveryId, runId, attempts, secret, previousSecret } = claimed;
   const secrets = previousSecret === null ? [secret] : [secret, previousSecret];
-  const outcome = await messageOf(claimed, options)
+  const outcome = await messageOf(db, claimed, options.publicUrl)
     .then((body) => send({ ...claimed, secrets, body }, { ...options, signal }))
     .catch((): Outcome => ({ error: "message_failed" }));
   if (outcome.error === "aborted") return;

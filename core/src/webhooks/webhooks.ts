@@ -1,7 +1,6 @@
 import type { Database } from "../database.ts";
 import { checkUrl, type Refusal, type Resolve, readAllowList, resolveName } from "./address.ts";
 import { startDispatcher } from "./dispatcher.ts";
-import type { DecisionsFor } from "./message.ts";
 
 /** Where messages may go, and what they say of this server. */
 export interface WebhookOptions {
@@ -27,7 +26,6 @@ export function openWebhooks(
   db: Database,
   options: WebhookOptions & {
     readonly sends: boolean;
-    readonly decisionsFor?: DecisionsFor | undefined;
     touched(runIds: readonly string[]): void;
   },
 ): Webhooks {

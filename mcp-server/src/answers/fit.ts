@@ -3,7 +3,14 @@ import { z } from "zod";
 const BYTES_PER_TOKEN = 4;
 
 /** How many tokens an answer may cost. */
-export const TOKENS = { list: 2000, detail: 3000, cap: 4500 } as const;
+export const TOKENS = {
+  list: 2000,
+  detail: 3000,
+  cap: 4500,
+  gates: 1500,
+  gate: 2500,
+  outcome: 400,
+} as const;
 
 /** How much of an answer is shown. */
 export interface Cut {

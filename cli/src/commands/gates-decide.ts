@@ -1,0 +1,111 @@
+import { type AnswerSchema, type Backend, getGate, resolveGate } from "@tidebase/core";
+import type { Command } from "commander";
+import { answerOf, askFields, notDecided } from "../answer-form.ts";
+import { type Cli, printAnswer } from "../cli.ts";
+import { UsageError } from "../failure.ts";
+import { decidedText, questionText, type ReadGate } from "../gate-text.ts";
+import { atTerminal, withHuman } from "../human.ts";
+import { jsonValue } from "../options.ts";
+import { type Answer, asRead } from "../run-text.ts";
+
+const HELP = `
+For a human at a terminal: shows the question, asks for what its form requires, and then for a word. With
+its input or output redirected it is refused, unless the store is a server and TIDEBASE_API_KEY a key
+with the scope approve. The decision is for ever.
+
+Examples:
+  $ tidebase gates decide gate_0190… --approve
+  $ tidebase gates decide gate_0190… --approve --set amount=120 --note "as agreed"
+  $ tidebase gates decide gate_0190… --reject --note "the figures are of March"`;
+
+/** Which way a gate is to be decided. */
+export interface Direction {
+  readonly approve?: boolean;
+  readonly reject?: boolean;
+}
+
+interface DecideOptions extends Direction {
+  readonly note?: string;
+  readonly answer?: { readonly value: unknown };
+  readonly set?: string[];
+  readonly digest?: string;
+  readonly yes?: boolean;
+}
+
+/** `tidebase gates decide`. */
+export function addDecideCommand(gates: Command, cli: Cli): void {
+  gates
+    .command("decide")
+    .description("approve or reject, once and for ever")
+    .argument("<gateId>")
+    .option("--approve", "approve it")
+    .option("--reject", "reject it")
+    .option("--note <text>", "why; kept with the decision")
+    .option("--answer <json>", "the filled-in form", jsonValue)
+    .option(
+      "--set <name=value>",
+      "one field of the form; may be repeated",
+      (one, before: string[] = []) => [...before, one],
+    )
+    .option("--digest <digest>", "only if the question is still the one that `gates show` told")
+    .option("--yes", "do not ask for the word")
+    .addHelpText("after", HELP)
+    .action(async (gateId: string, options: DecideOptions) => await decide(cli, gateId, options));
+}
+
+/** The decision that the flags name. */
+export function decisionOf({ approve, reject }: Direction): "approved" | "rejected" {
+  if ((approve === true) === (reject === true))
+    throw new UsageError("The decision is missing, or given twice.", "Give --approve or --reject.");
+  return approve === true ? "approved" : "rejected";
+}
+
+async function decide(cli: Cli, gateId: string, options: DecideOptions): Promise<void> {
+  const decision = decisionOf(options);
+  const asks = atTerminal(cli) && cli.flags().json !== true;
+  if (options.answer !== undefined && options.set !== undefined)
+    throw new UsageError("--answer and --set both give the answer.", "Give one of them.");
+  if (atTerminal(cli) && !asks && options.yes !== true)
+    throw new UsageError("The decision is for ever, and --json never asks.", "Add --yes.");
+  const done = await withHuman(cli, async (backend) => {
+    const gate = await readGate(backend, gateId);
+    const { digest = gate.digest, note } = options;
+    const given = givenAnswer(gate, options);
+    const open = gate.status === "open" && digest === gate.digest;
+    const answer = asks && open ? await ask(cli, gate, options, given) : given;
+    return await backend.execute(resolveGate, { gateId, decision, digest, answer, note });
+  });
+  await printAnswer(cli, done, (answer) => decidedText(cli.paint, asRead(answer).gate));
+}
+
+/** The gate as it is shown. */
+export async function readGate(backend: Backend, gateId: string): Promise<ReadGate> {
+  const found: Answer<typeof getGate> = await backend.execute(getGate, { gateId });
+  return asRead(found).gate;
+}
+
+function givenAnswer({ answerSchema }: ReadGate, { answer, set }: DecideOptions): unknown {
+  if (answer !== undefined) return answer.value;
+  return set === undefined ? undefined : answerOf(answerSchema as AnswerSchema | null, set);
+}
+
+/** Shows the question, has the form filled in and the decision confirmed; comes back with the answer. */
+async function ask(
+  cli: Cli,
+  gate: ReadGate,
+  { approve, answer, yes }: DecideOptions,
+  given: unknown,
+): Promise<unknown> {
+  const { terminal, paint } = cli;
+  terminal.note(questionText(paint, gate).trimEnd());
+  const schema = gate.answerSchema as AnswerSchema | null;
+  const fills = approve === true && schema !== null && answer === undefined;
+  const filled = fills
+    ? await askFields(terminal, schema, (given ?? {}) as Record<string, unknown>)
+    : given;
+  if (yes === true) return filled;
+  const word = approve === true ? "approve" : "reject";
+  const typed = await terminal.ask(`Type "${word}" to ${word} it, for ever: `);
+  if (typed !== word) throw notDecided(`"${word}" was not typed.`);
+  return filled;
+}

@@ -1,0 +1,107 @@
+import { type FoundStore, issueCode, linkSession } from "@tidebase/core";
+import type { Command } from "commander";
+import { type Cli, printAnswer } from "../cli.ts";
+import { CommandError, UsageError } from "../failure.ts";
+import { refusePipe, withHuman } from "../human.ts";
+import { facts, plain, seconds } from "../output.ts";
+import { setting } from "../settings.ts";
+import { tell } from "../stores.ts";
+import { type Direction, decisionOf, readGate } from "./gates-decide.ts";
+
+const CODE_HELP = `
+For a human at a terminal, never through a pipe. Whoever is given the code can decide so, once: tell it to
+the agent that asks for it, as the answer to this very question. Another one makes this one void.
+
+Examples:
+  $ tidebase gates code gate_0190… --approve`;
+
+const OPEN_HELP = `
+For a human at a terminal, never through a pipe. The link works once and signs you in on the gate's page.
+Its base is --base-url, TIDEBASE_PUBLIC_URL, the server that is the store, or this machine's port 7373.
+
+Examples:
+  $ tidebase gates open gate_0190…
+  $ tidebase gates open gate_0190… --base-url https://tidebase.example.com`;
+
+const SERVER_HERE = "http://127.0.0.1:7373";
+
+/** `tidebase gates code|open`. */
+export function addGateSecretCommands(gates: Command, cli: Cli): void {
+  gates
+    .command("code")
+    .description("a one-time code that decides one way; shown at a terminal only")
+    .argument("<gateId>")
+    .option("--approve", "a code that approves")
+    .option("--reject", "a code that rejects")
+    .addHelpText("after", CODE_HELP)
+    .action(async (gateId: string, options: Direction) => await code(cli, gateId, options));
+  gates
+    .command("open")
+    .description("a one-time link that signs you in on the gate's page; shown at a terminal only")
+    .argument("<gateId>")
+    .option("--base-url <url>", "where the page is served")
+    .addHelpText("after", OPEN_HELP)
+    .action(
+      async (gateId: string, { baseUrl }: { baseUrl?: string }) => await open(cli, gateId, baseUrl),
+    );
+}
+
+async function code(cli: Cli, gateId: string, options: Direction): Promise<void> {
+  const decision = decisionOf(options);
+  const made = await withHuman(cli, async (backend, found) => {
+    refusePipe(cli, found, "A code");
+    const { prompt, digest, revision } = await readGate(backend, gateId);
+    const issued = await backend.execute(issueCode, { gateId, decision });
+    return { ...issued, gateId, prompt, digest, revision };
+  });
+  await printAnswer(cli, made, (issued) =>
+    facts(cli.paint, [
+      ["question", plain(issued.prompt)],
+      ["gate", `${gateId}, revision ${issued.revision}`],
+      ["digest", plain(issued.digest)],
+      ["decides", `it is ${issued.decision}, once`],
+      ["until", seconds(issued.expiresAt)],
+      ["code", cli.paint("bold", plain(issued.code))],
+    ]),
+  );
+}
+
+async function open(cli: Cli, gateId: string, baseUrl: string | undefined): Promise<void> {
+  const given = baseUrl ?? setting(cli.env, "TIDEBASE_PUBLIC_URL");
+  if (given !== undefined) checkBase(given);
+  const made = await withHuman(cli, async (backend, found) => {
+    refusePipe(cli, found, "A link");
+    const base = given ?? (found.kind === "remote" ? found.url : SERVER_HERE);
+    const { status } = await readGate(backend, gateId);
+    if (status !== "open")
+      throw new CommandError("gate_already_resolved", {
+        message: `The gate is ${status}.`,
+        fix: `See \`tidebase gates show ${gateId}\`.`,
+      });
+    const { token, expiresAt } = await backend.execute(linkSession, {});
+    return {
+      url: pageUrl(base, gateId, token),
+      expiresAt,
+      local: isOwn(found) && given === undefined,
+    };
+  });
+  const { local, ...answer } = made;
+  await printAnswer(cli, answer, ({ url }) => `${url}\n`);
+  tell(cli, `Opens once, until ${seconds(answer.expiresAt)}: keep it to yourself.`);
+  if (local) tell(cli, "The server of this store must be running there: `tidebase-server`.");
+}
+
+function isOwn({ kind }: FoundStore): boolean {
+  return kind !== "remote";
+}
+
+function checkBase(base: string): void {
+  if (/^https?:\/\//i.test(base) && URL.canParse(base)) return;
+  throw new UsageError("The base of the link is no URL.", "Write it as https://host.");
+}
+
+/** The token goes behind the `#`, which browsers send to nobody. */
+function pageUrl(base: string, gateId: string, token: string): string {
+  const url = new URL(`gates/${gateId}`, base.endsWith("/") ? base : `${base}/`);
+  return Object.assign(url, { hash: `link=${token}` }).href;
+}

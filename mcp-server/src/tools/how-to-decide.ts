@@ -1,0 +1,63 @@
+import type { Assurance } from "@tidebase/core";
+import { z } from "zod";
+import type { ToolContext } from "../tool.ts";
+import { isOwnRun } from "./gate-fields.ts";
+
+/** One way for a human to decide. */
+export const Way = z.object({
+  by: z.enum(["form", "code", "terminal", "page"]),
+  how: z.string(),
+  url: z.string().optional(),
+});
+type Way = z.output<typeof Way>;
+
+interface Asked {
+  readonly gateId: string;
+  readonly runId: string;
+  readonly required: Assurance;
+}
+
+type Facts = Pick<ToolContext, "client" | "store" | "ownRunId">;
+
+/** The ways a human can decide this gate, the easiest first. Nothing of them decides by itself. */
+export function waysToDecide(gate: Asked, facts: Facts): Way[] {
+  const ways: Way[] = [];
+  const courier =
+    facts.store.access === "read_write" && !isOwnRun(gate.runId, facts.ownRunId);
+  if (courier && gate.required === "client_form" && facts.client.forms)
+    ways.push({ by: "form", how: "Call tidebase_resolve_gate: this client asks the human." });
+  return [...ways, ...waysElsewhere(gate, facts, courier)];
+}
+
+/** Those that lead out of this client, as lines for the human. */
+export function waysElsewhere(
+  { gateId, required }: Asked,
+  { store }: Pick<Facts, "store">,
+  courier = true,
+): Way[] {
+  const signedIn = required === "signed_in";
+  const ways: Way[] = [];
+  if (courier && !signedIn)
+    ways.push({
+      by: "code",
+      how: `The human runs \`npx tidebase gates code ${gateId}\` in a terminal of their own and tells the code; send it as approvalCode.`,
+    });
+  ways.push({
+    by: "terminal",
+    how: signedIn
+      ? `The human runs \`npx tidebase gates decide ${gateId}\` with TIDEBASE_API_KEY set to a key that may approve.`
+      : `The human runs \`npx tidebase gates decide ${gateId}\` in a terminal of their own.`,
+  });
+  const url = pageOf(gateId, store.pageBase);
+  if (signedIn || url !== undefined)
+    ways.push({
+      by: "page",
+      how: `The human opens the gate's page; \`npx tidebase gates open ${gateId}\` prints the link that lets them decide there.`,
+      ...(url === undefined ? {} : { url }),
+    });
+  return ways;
+}
+
+function pageOf(gateId: string, base: string | undefined): string | undefined {
+  return base === undefined ? undefined : `${base}/gates/${gateId}`;
+}

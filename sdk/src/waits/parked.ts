@@ -1,0 +1,49 @@
+import type { Awaited } from "./suspension.ts";
+
+/** No timer of Node runs longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** A branch that waits until something nudges it to look again. */
+export class Parked {
+  readonly what: Awaited;
+  /** Whether the process is kept for it. */
+  readonly blocks: boolean;
+  /** When time alone ends the wait, by `performance.now()`. */
+  readonly dueAt: number;
+  readonly #signal: AbortSignal;
+  readonly #settle: { resolve(): void; reject(reason: unknown): void };
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    what: Awaited,
+    { blocks, leftMs }: { readonly blocks: boolean; readonly leftMs: number | undefined },
+    signal: AbortSignal,
+    settle: { resolve(): void; reject(reason: unknown): void },
+  ) {
+    this.what = what;
+    this.blocks = blocks;
+    this.dueAt = performance.now() + (leftMs ?? Number.POSITIVE_INFINITY);
+    this.#signal = signal;
+    this.#settle = settle;
+    signal.addEventListener("abort", this.#stop, { once: true });
+    if (leftMs !== undefined)
+      this.#timer = setTimeout(() => this.nudge(), Math.min(leftMs, LONGEST_TIMER_MS));
+  }
+
+  /** Something may have happened: look again. */
+  nudge(): void {
+    this.drop();
+    this.#settle.resolve();
+  }
+
+  /** From now on nothing ends the wait. */
+  drop(): void {
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener("abort", this.#stop);
+  }
+
+  readonly #stop = () => {
+    this.drop();
+    this.#settle.reject(this.#signal.reason);
+  };
+}

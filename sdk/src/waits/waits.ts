@@ -1,0 +1,223 @@
+import type { Connection } from "../connection.ts";
+import { isTidebaseError, type TidebaseError } from "../errors.ts";
+import type { HeldLease } from "../leases/lease.ts";
+import { pauseMs, sleep } from "../pause.ts";
+import type { RunEvent } from "../runs/events.ts";
+import type { Activity } from "./activity.ts";
+import { Parked } from "./parked.ts";
+import { type Awaited, suspended, union, type WaitList } from "./suspension.ts";
+import { watch } from "./watch.ts";
+
+/**
+ * How a run waits: `suspend` ends this attempt and frees the process, `block` keeps lease and
+ * process until it has happened.
+ */
+export type OnWait = "suspend" | "block";
+
+/** What a look found: the thing has happened, or how long until time alone ends the wait. */
+export type Look<Value> = { readonly value: Value } | { readonly leftMs?: number };
+
+/** What is over so soon is waited for in the process (model.md §17). */
+const SHORT_MS = 30_000;
+/** Waits that are not suspended by then are told of the run's events. */
+const WATCH_AFTER_MS = 200;
+/** So many turns of the event loop without anything new, and every branch is taken to wait. */
+const QUIET_TURNS = 2;
+
+/**
+ * Where the branches of one attempt wait. When all that are left wait, the attempt is suspended with
+ * the union of their waits; while others still work, each goes on as soon as its own has happened.
+ */
+export class Waits {
+  /** Resolves with `run_suspended` when the attempt is over; never when it ends otherwise. */
+  readonly suspended: Promise<TidebaseError>;
+  readonly #connection: Connection;
+  readonly #held: HeldLease;
+  readonly #activity: Activity;
+  readonly #onWait: OnWait;
+  readonly #parked = new Set<Parked>();
+  readonly #watching = new AbortController();
+  #watchTimer: ReturnType<typeof setTimeout> | undefined;
+  #settling = false;
+  #asking: Promise<TidebaseError | undefined> | undefined;
+  #closed = false;
+  /** How often the server said that something has happened and no wait found it. */
+  #fruitless = 0;
+  #suspend: (reason: TidebaseError) => void = () => {};
+
+  constructor(connection: Connection, held: HeldLease, activity: Activity, onWait: OnWait) {
+    this.#connection = connection;
+    this.#held = held;
+    this.#activity = activity;
+    this.#onWait = onWait;
+    this.suspended = new Promise((resolve) => {
+      this.#suspend = resolve;
+    });
+    activity.onRest = () => this.#rest();
+  }
+
+  /** Whether waits of this attempt keep the process unless they say otherwise. */
+  get blocks(): boolean {
+    return this.#onWait === "block";
+  }
+
+  /**
+   * Looks until it has happened and gives what the look found. Rejects when the lease is lost or the
+   * attempt given up; never settles once the attempt is suspended.
+   */
+  async until<Value>(
+    what: Awaited,
+    onWait: OnWait | undefined,
+    look: () => Promise<Look<Value>>,
+  ): Promise<Value> {
+    const blocks = (onWait ?? this.#onWait) === "block";
+    for (;;) {
+      const found = await this.#activity.during(look);
+      if ("value" in found) {
+        this.#fruitless = 0;
+        return found.value;
+      }
+      await this.#park(what, { blocks, leftMs: found.leftMs });
+    }
+  }
+
+  /**
+   * The workflow has ended, which wins over a suspension that is not recorded yet. Gives the reason
+   * when one was.
+   */
+  async close(): Promise<TidebaseError | undefined> {
+    this.#closed = true;
+    this.end();
+    const reason = await this.#asking;
+    return reason;
+  }
+
+  /** Nothing waits any longer but steps that pause between two attempts. */
+  end(): void {
+    this.#watching.abort();
+    clearTimeout(this.#watchTimer);
+    for (const parked of this.#parked)
+      if (parked.what.retry === undefined) {
+        parked.drop();
+        this.#parked.delete(parked);
+      }
+  }
+
+  #park(
+    what: Awaited,
+    how: { readonly blocks: boolean; readonly leftMs: number | undefined },
+  ): Promise<void> {
+    const { signal } = this.#held;
+    signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const leave = (): true => this.#parked.delete(parked) || true;
+      const parked: Parked = new Parked(what, how, signal, {
+        resolve: () => leave() && resolve(),
+        reject: (reason) => leave() && reject(reason),
+      });
+      this.#parked.add(parked);
+      if (what.gate !== undefined || what.signal !== undefined) this.#watchSoon();
+      this.#rest();
+    });
+  }
+
+  #watchSoon(): void {
+    if (this.#closed) return;
+    this.#watchTimer ??= setTimeout(() => {
+      const { runId } = this.#held.lease;
+      const { signal } = this.#watching;
+      void watch(this.#connection, runId, signal, (event) => this.#nudge(event));
+    }, WATCH_AFTER_MS);
+  }
+
+  /** Only who waits for what the event tells of looks again; without one, everybody. */
+  #nudge(event: RunEvent | undefined): void {
+    const { gateId, name } = (event?.data ?? {}) as { gateId?: unknown; name?: unknown };
+    for (const parked of [...this.#parked]) {
+      const { gate, signal } = parked.what;
+      const isGate = event?.type.startsWith("gate.") && gate === gateId;
+      const isSignal = event?.type === "signal.sent" && signal === name;
+      if (event === undefined || isGate || isSignal) parked.nudge();
+    }
+  }
+
+  #mayRest(): boolean {
+    return !this.#closed && this.#parked.size > 0 && this.#activity.isResting;
+  }
+
+  /** Called whenever a branch begins to wait, and when the last thing under way has ended. */
+  #rest(): void {
+    if (this.#settling || !this.#mayRest()) return;
+    this.#settling = true;
+    void this.#settle();
+  }
+
+  /** Other branches get their turn to begin their next step; only when none does it is suspended. */
+  async #settle(): Promise<void> {
+    try {
+      if (this.#fruitless > 0) await sleep(pauseMs(this.#fruitless), this.#held.signal);
+      for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+        const { begun } = this.#activity;
+        await nextTurn();
+        if (!this.#mayRest()) return;
+        if (begun !== this.#activity.begun) quiet = -1;
+      }
+      const soon = performance.now() + SHORT_MS;
+      const waiting = [...this.#parked];
+      if (waiting.some(({ blocks, dueAt }) => blocks || dueAt <= soon)) return;
+      const waits = union(waiting.map(({ what }) => what));
+      if (waits === undefined) return;
+      this.#asking = this.#ask(waiting, waits);
+      await this.#asking;
+    } catch {
+      // given up meanwhile: every wait was told
+    } finally {
+      this.#settling = false;
+    }
+  }
+
+  /** The reason when the run is suspended; undefined when the attempt goes on. */
+  async #ask(waiting: readonly Parked[], waits: WaitList): Promise<TidebaseError | undefined> {
+    const held = this.#held;
+    const { lease, signal } = held;
+    let goOn = () => {};
+    this.#activity.hold = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    held.isLeaving = true;
+    try {
+      const patienceMs = this.#connection.config.giveUpAfterMs;
+      const options = { patienceMs, signal };
+      const answer = await this.#connection.call("runs.suspend", { ...lease, waits }, options);
+      if (answer.outcome === "waiting") return this.#over(waiting, waits, answer.wakeAt);
+      this.#fruitless += 1;
+    } catch (error) {
+      if (isTidebaseError(error, "lease_lost", "run_cancelled", "run_not_found"))
+        held.stays(error);
+      else held.stop(error);
+    }
+    held.stays();
+    this.#asking = undefined;
+    this.#settling = false;
+    this.#activity.hold = undefined;
+    goOn();
+    this.#nudge(undefined);
+    return undefined;
+  }
+
+  #over(waiting: readonly Parked[], waits: WaitList, wakeAt: string | null): TidebaseError {
+    const what = waiting.map((parked) => parked.what);
+    const reason = suspended(this.#held.lease.runId, what, waits, wakeAt);
+    this.#closed = true;
+    for (const parked of this.#parked) parked.drop();
+    this.#parked.clear();
+    this.end();
+    this.#held.stop(reason);
+    this.#suspend(reason);
+    return reason;
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
