@@ -52,8 +52,8 @@ create table tidebase.gates (
   constraint gates_decided_check check ((status = 'open') = (decided_at is null)),
   constraint gates_decider_check check ((status in ('approved', 'rejected')) = (decided_by is not null and assurance is not null))
 );
-create index gates_inbox on tidebase.gates (opened_at, gate_id) where status = 'open';
-create index gates_expiring on tidebase.gates (expires_at) where status = 'open' and expires_at is not null;
+create index gates_listed on tidebase.gates (status, opened_at, gate_id);
+create index gates_expiring on tidebase.gates (expires_at) where decided_at is null and expires_at is not null;
 
 create function tidebase.refuse_decided() returns trigger language plpgsql as $$
 begin

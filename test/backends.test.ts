@@ -2,7 +2,13 @@ import { serve } from "@hono/node-server";
 import { type Backend, localBackend, remote, toJson } from "@tidebase/core";
 import { createApp } from "@tidebase/server";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ada, local, newGrant, operationNamed, useDatabase } from "../core/test/support/database.ts";
+import {
+  ada,
+  local,
+  newGrant,
+  operationNamed,
+  useDatabase,
+} from "../core/test/support/database.ts";
 
 const db = useDatabase();
 let far: Backend;
@@ -74,6 +80,11 @@ test("every read and every refusal is the same next to a database and over HTTP"
   await both("state.diff", { runId, from: 1, to: 2 });
   await both("state.streams", { runId });
   await both("events.list", { runId, afterSeq: 1, types: ["state.set", "run.failed"] });
+  await both("webhooks.list", {});
+  await both("webhooks.create", { name: "w", url: "https://127.0.0.1/" });
+  await both("webhooks.rotate", { webhookId: "webhook_00000000-0000-7000-8000-000000000000" });
+  await both("deliveries.list", { runId, status: "pending" });
+  await both("deliveries.redeliver", {});
   await both("audit.list", { limit: 1 });
   await both("runs.get", { runId: "run_00000000-0000-7000-8000-000000000000" });
   await both("runs.get", { runId: "7" });

@@ -56,6 +56,7 @@ async function good(): Promise<Record<string, unknown>> {
     },
     ...{ gateId, digest, prompt: "p", data: {}, risk: "low", expiresInMs: 5000, approvals: 2 },
     ...{ proof: { kind: "code", secret: "AAAA-AAAA" }, waits: { gates: [gateId] } },
+    ...{ url: "https://93.184.215.14/", events: ["*"], invokes: true, decides: true },
     ...{ signal: "s", payload: 1, ms: 1, until: "2030-01-01T00:00:00Z" },
   };
 }

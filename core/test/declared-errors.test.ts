@@ -34,6 +34,17 @@ const onRun = async (runId: Promise<string> | string, more: object = {}) => ({
 const error = { message: "x" };
 const review = { name: "s", decision: "retry", reason: "looked", dryRun: false };
 
+const NO_WEBHOOK = { webhookId: "webhook_00000000-0000-7000-8000-000000000000" };
+const NO_DELIVERY = { deliveryId: "delivery_00000000-0000-7000-8000-000000000000" };
+const hook = { name: "hook", url: "https://93.184.215.14/", events: ["run.created"] };
+/** A delivery that nobody has sent yet. */
+async function pendingDelivery(): Promise<object> {
+  await db.call("webhooks.create", { ...hook, name: newGrant() });
+  const runId = await db.pending();
+  const { deliveries } = await db.call("deliveries.list", { runId });
+  return { deliveryId: (deliveries as { deliveryId: string }[])[0]?.deliveryId };
+}
+
 const NO_GATE = { gateId: "gate_00000000-0000-7000-8000-000000000000" };
 const question = { name: "g", prompt: "May I?" };
 const schema = {
@@ -266,6 +277,24 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
   },
   "state.streams": { run_not_found: () => onRun(NOBODY) },
   "events.list": { run_not_found: () => onRun(NOBODY) },
+  "webhooks.create": {
+    webhook_url_refused: async () => ({ ...hook, url: "https://127.0.0.1/" }),
+    webhook_exists: async () => {
+      await db.call("webhooks.create", hook);
+      return hook;
+    },
+  },
+  "webhooks.update": {
+    webhook_not_found: async () => NO_WEBHOOK,
+    webhook_url_refused: async () => ({ ...NO_WEBHOOK, url: "http://93.184.215.14/" }),
+  },
+  "webhooks.rotate": { webhook_not_found: async () => NO_WEBHOOK },
+  "deliveries.list": { cursor_invalid: async () => ({ cursor: "x" }) },
+  "deliveries.redeliver": {
+    delivery_not_found: async () => NO_DELIVERY,
+    delivery_not_dead: pendingDelivery,
+    webhook_not_found: async () => NO_WEBHOOK,
+  },
   "keys.revoke": {
     key_not_found: async () => ({ keyId: "key_00000000-0000-7000-8000-000000000000" }),
   },

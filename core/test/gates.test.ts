@@ -77,7 +77,10 @@ test("a decision stands: the same again is the same answer, another is refused w
   expect(await decide(gate, "approved", { answer: { b: [2], a: 1 } }, signedIn("bo"))).toEqual(
     decided,
   );
-  const winner = { code: "gate_already_resolved", data: { gateStatus: "approved", decidedBy: "ada" } };
+  const winner = {
+    code: "gate_already_resolved",
+    data: { gateStatus: "approved", decidedBy: "ada" },
+  };
   await expect(decide(gate, "rejected")).rejects.toMatchObject(winner);
   await expect(decide(gate, "approved", { answer: 2 })).rejects.toMatchObject(winner);
   expect(await db.gate(lease)).toEqual(decided);

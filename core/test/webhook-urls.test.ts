@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type AllowList,
@@ -269,4 +269,45 @@ test.each([
 ])("the allow list's entry %j is refused by its name", (entry) => {
   expect(() => readAllowList(["localhost", entry])).toThrow(AllowListError);
   expect(() => readAllowList([entry])).toThrow(`"${entry}"`);
+});
+
+const raw: Record<string, [answer: string, error: string]> = {
+  "that is not HTTP": ["SSH-2.0-server\r\n", "answer_malformed"],
+  "with endless headers": [
+    `HTTP/1.1 200 OK\r\nx: ${"x".repeat(100_000)}\r\n\r\n`,
+    "answer_malformed",
+  ],
+  "with an upgrade": [
+    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+    "answer_malformed",
+  ],
+  "of nothing": ["", "connection_failed"],
+};
+
+test.each(Object.entries(raw))(
+  "an answer %s is a failure of its own",
+  async (_, [answer, error]) => {
+    const odd = createTcpServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(answer));
+    });
+    await once(odd.listen(0, "127.0.0.1"), "listening");
+    const here = `127.0.0.1:${(odd.address() as AddressInfo).port}`;
+    expect(await attempt(`http://${here}/`, readAllowList([here]))).toEqual({ error });
+    odd.close();
+  },
+);
+
+test("what keeps a message from its receiver is told in a constant word", async () => {
+  const allow = readAllowList(["127.0.0.1", "gone.example.com"]);
+  const closed = createTcpServer();
+  await once(closed.listen(0, "127.0.0.1"), "listening");
+  const free = (closed.address() as AddressInfo).port;
+  await once(closed.close(), "close");
+  for (const [url, error] of [
+    [`http://127.0.0.1:${free}/`, "connection_refused"],
+    [`https://127.0.0.1:${port}/`, "tls_failed"],
+    ["https://gone.example.com/", "name_not_resolved"],
+  ] as const)
+    expect(await attempt(url, allow), url).toEqual({ error });
 });

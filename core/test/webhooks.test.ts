@@ -156,7 +156,8 @@ test("a gate's message shows the gate; only a webhook that decides gets codes an
   const { runId } = await call("runs.create", { workflow });
   const begun = { runId, grantId: newGrant() };
   const lease = { ...begun, epoch: (await call("runs.begin", begun))["epoch"] };
-  const sender = senderOf(db.url);
+  const webhooks = { allow: ["127.0.0.1"], publicUrl: "https://tidebase.example/" };
+  const sender = senderOf(db.url, { webhooks: { ...webhooks, resolve: async () => [] } });
   const { gate } = await sender.call("gates.open", { ...lease, name: "pay", prompt: "Pay?" });
   const { gateId } = gate as { gateId: string };
   await expect.poll(() => [plain.received.length, deciding.received.length]).toEqual([1, 1]);

@@ -1,4 +1,4 @@
-import type { Environment } from "@tidebase/core";
+import { ASSURANCES, type Assurance, type Environment, readAllowList } from "@tidebase/core";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 import { packageVersion } from "./version.ts";
@@ -12,11 +12,26 @@ export interface Config {
   readonly leaseMs: number | undefined;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** The least that any gate asks for; the store's own rule when undefined. */
+  readonly gateFloor: Assurance | undefined;
+  /** Where humans reach the server: scheme and host, without a path. */
+  readonly publicUrl: string | undefined;
+  /** Where webhooks may go besides the public internet. */
+  readonly webhookAllow: readonly string[];
+  /** Whether the server's own terminal shows codes and links of new gates. */
+  readonly gateCodes: boolean;
 }
 
 /** A flag or variable that cannot be meant so; `message` is for the human. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+}
+
+interface Flags {
+  readonly port?: number;
+  readonly host?: string;
+  readonly logLevel?: LogLevel;
+  readonly gateCodes: boolean;
 }
 
 /**
@@ -32,7 +47,7 @@ export function readConfig(args: readonly string[], env: Environment): Config | 
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     throw error;
   }
-  const flags = program.opts<{ port?: number; host?: string; logLevel?: LogLevel }>();
+  const flags = program.opts<Flags>();
   return {
     host: flags.host ?? variable(env, "TIDEBASE_HOST") ?? "127.0.0.1",
     port: flags.port ?? portOf(env, "TIDEBASE_PORT") ?? portOf(env, "PORT") ?? 7373,
@@ -40,6 +55,10 @@ export function readConfig(args: readonly string[], env: Environment): Config | 
     leaseMs: leaseMsOf(env),
     allowedHosts: list(env, "TIDEBASE_ALLOWED_HOSTS"),
     allowedOrigins: list(env, "TIDEBASE_ALLOWED_ORIGINS"),
+    gateFloor: gateFloorOf(env),
+    publicUrl: publicUrlOf(env),
+    webhookAllow: webhookAllowOf(env),
+    gateCodes: flags.gateCodes,
   };
 }
 
@@ -57,6 +76,7 @@ function command(): Command {
         LOG_LEVELS,
       ),
     )
+    .option("--no-gate-codes", "show no codes and links of new gates on this terminal")
     .version(packageVersion())
     .addHelpText("after", HELP)
     .allowExcessArguments(false)
@@ -70,6 +90,15 @@ Tidebase, or else an embedded Postgres that this program starts by itself (TIDEB
 TIDEBASE_LEASE_MS         length of a lease in milliseconds (60000)
 TIDEBASE_ALLOWED_HOSTS    host names to answer to besides localhost, separated by commas
 TIDEBASE_ALLOWED_ORIGINS  origins whose pages may call the server, separated by commas
+TIDEBASE_PUBLIC_URL       where people reach the server, for links and for cookies of https;
+                          the address it listens on by default
+TIDEBASE_GATE_FLOOR       the least that any gate asks for: client_form, code or signed_in
+                          (client_form; code once the store has a key)
+TIDEBASE_WEBHOOK_ALLOW    where webhooks may go besides the public internet: host, host:port or
+                          address/bits, separated by commas
+
+On a terminal the server shows the one-time codes and page link of every gate opened while it runs;
+to a pipe or a file it never does.
 `;
 
 function port(text: string): number {
@@ -94,6 +123,37 @@ function leaseMsOf(env: Environment): number | undefined {
   const leaseMs = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (leaseMs >= 100 && leaseMs <= 3_600_000) return leaseMs;
   throw new ConfigError(`TIDEBASE_LEASE_MS is "${text}": a lease lasts from 100 to 3600000 ms.`);
+}
+
+function gateFloorOf(env: Environment): Assurance | undefined {
+  const text = variable(env, "TIDEBASE_GATE_FLOOR");
+  const floor = ASSURANCES.find((name) => name === text);
+  if (text !== undefined && floor === undefined)
+    throw new ConfigError(
+      `TIDEBASE_GATE_FLOOR is "${text}": it is one of ${ASSURANCES.join(", ")}.`,
+    );
+  return floor;
+}
+
+function webhookAllowOf(env: Environment): readonly string[] {
+  const entries = list(env, "TIDEBASE_WEBHOOK_ALLOW");
+  try {
+    readAllowList(entries);
+  } catch (cause) {
+    throw new ConfigError((cause as Error).message, { cause });
+  }
+  return entries;
+}
+
+function publicUrlOf(env: Environment): string | undefined {
+  const text = variable(env, "TIDEBASE_PUBLIC_URL");
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`)
+    return url.origin;
+  throw new ConfigError(
+    `TIDEBASE_PUBLIC_URL is "${text}": it is like https://tide.example, without a path.`,
+  );
 }
 
 function logLevelOf(env: Environment): LogLevel | undefined {

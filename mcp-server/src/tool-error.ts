@@ -112,6 +112,19 @@ function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefin
       return "Call again with dryRun true, decide on its answer and send its seq as asOf.";
     case "version_not_found":
       return "Leave `version` out: tidebase_get_state then names the latest and recent versions.";
+    case "gate_not_found":
+      return "Check the id; tidebase_list_gates finds the gate you mean.";
+    case "gate_changed":
+      return "Nothing is decided: the question changed meanwhile. Read it anew with tidebase_get_gate and ask the human again; codes for the old one are void.";
+    case "gate_code_invalid":
+      return "Nothing is decided. A code works once, for one decision, for ten minutes, and not after five wrong tries; a form's phrase for five minutes. Ask the human for a new code, or call again for a new form. Never guess.";
+    case "gate_answer_invalid":
+      return "Nothing is decided. The answer must fit answerSchema of tidebase_get_gate, as the human fills it in; then call again.";
+    case "gate_assurance_too_low":
+    case "gate_needs_human":
+      return "tidebase_get_gate says how a human can decide (howToDecide). Tell them.";
+    case "gate_own_run":
+      return "Another human or key has to decide: tell the human.";
     case "store_read_only":
       return `${store?.accessReason ?? ""} tidebase_get_run still tells whether a rerun is safe.`.trim();
     case "key_missing":
@@ -139,7 +152,9 @@ function speaking(data: Readonly<Record<string, unknown>>): Record<string, unkno
   const entries = Object.entries(data).filter(
     ([, value]) => typeof value === "number" || (typeof value === "string" && ID.test(value)),
   );
-  const scope = data["scope"];
-  if (typeof scope === "string" && /^[a-z]{1,20}$/.test(scope)) entries.push(["scope", scope]);
+  for (const name of ["scope", "required", "status"]) {
+    const word = data[name];
+    if (typeof word === "string" && /^[a-z_]{1,20}$/.test(word)) entries.push([name, word]);
+  }
   return Object.fromEntries(entries);
 }

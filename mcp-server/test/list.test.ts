@@ -11,9 +11,13 @@ const NAMES = [
   "tidebase_get_run",
   "tidebase_list_events",
   "tidebase_get_state",
+  "tidebase_wait_for_run",
+  "tidebase_list_gates",
+  "tidebase_get_gate",
+  "tidebase_resolve_gate",
   "tidebase_recover_run",
 ];
-const WRITES = ["tidebase_recover_run"];
+const WRITES = ["tidebase_resolve_gate", "tidebase_recover_run"];
 
 test("the list has one order, and leaves out what writes when nothing may be written", async () => {
   const names = (await client.listTools()).tools.map(({ name }) => name);
@@ -28,7 +32,7 @@ test("the list and the instructions fit an agent's attention", async () => {
   expect(INSTRUCTIONS.length).toBeLessThanOrEqual(1500);
   for (const { description = "" } of tools) expect(description.length).toBeLessThanOrEqual(350);
   const read = tools.map(({ name, description, inputSchema }) => [name, description, inputSchema]);
-  expect(Buffer.byteLength(JSON.stringify(read)) / 4).toBeLessThan(1300);
+  expect(Buffer.byteLength(JSON.stringify(read)) / 4).toBeLessThan(1900);
 });
 
 test("every tool says by all four hints what it may do", async () => {
@@ -37,6 +41,13 @@ test("every tool says by all four hints what it may do", async () => {
     expect(annotations?.readOnlyHint, name).toBe(!WRITES.includes(name));
     expect(annotations?.destructiveHint, name).toBe(WRITES.includes(name));
   }
+});
+
+test("the tool that needs the human says so to clients that know it", async () => {
+  for (const { name, _meta } of (await client.listTools()).tools)
+    expect(_meta, name).toEqual(
+      name === "tidebase_resolve_gate" ? { "anthropic/requiresUserInteraction": true } : undefined,
+    );
 });
 
 test("no schema combines at its root, admits anything, or is a union with null", async () => {

@@ -3,6 +3,11 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import {
+  type ElicitRequestFormParams,
+  ElicitRequestSchema,
+  type ElicitResult,
+} from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, expect } from "vitest";
 import type { TestDatabase } from "../../core/test/support/database.ts";
 import { newGrant } from "../../core/test/support/database.ts";
@@ -23,17 +28,36 @@ export interface Agent {
   refused(name: string, input?: object): Promise<Answer>;
 }
 
+/** How a client answers a form, in place of its human. */
+export type AnswerForm = (form: ElicitRequestFormParams) => ElicitResult | Promise<ElicitResult>;
+
+/** A client, which shows forms when it is told how to answer them. */
+function clientOf(answerForm?: AnswerForm): Client {
+  const info = { name: "test", version: "0.0.0" };
+  if (answerForm === undefined) return new Client(info);
+  const client = new Client(info, { capabilities: { elicitation: { form: {} } } });
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) =>
+    answerForm(params as ElicitRequestFormParams),
+  );
+  return client;
+}
+
 /** A client of our server in this process, on the store these variables name. */
 export function useAgent(
   env: () => Environment,
-  options: { readOnly?: boolean; allowWrites?: boolean } = {},
+  options: {
+    readOnly?: boolean;
+    allowWrites?: boolean;
+    answerForm?: AnswerForm;
+  } = {},
 ): Agent {
-  const client = new Client({ name: "test", version: "0.0.0" });
   const { readOnly = false, allowWrites = false } = options;
+  const client = clientOf(options.answerForm);
   const connection = connectLazily(() =>
     openConnection({ env: env(), cwd: "/", readOnly, allowWrites }),
   );
-  const server = createServer({ tools: toolsFor({ readOnly }), connection, version: "0.0.0" });
+  const tools = toolsFor({ readOnly });
+  const server = createServer({ tools, connection, version: "0.0.0" });
   beforeAll(async () => {
     const [near, far] = InMemoryTransport.createLinkedPair();
     await server.connect(far);
@@ -82,16 +106,26 @@ export function program(...options: string[]): string[] {
 export async function startAgent(
   env: Environment,
   args: string[] = program(),
-): Promise<Agent & { pid: number | null; close(): Promise<void> }> {
+  answerForm?: AnswerForm,
+): Promise<Agent & { pid: number | null; stderr(): string; close(): Promise<void> }> {
   const transport = new StdioClientTransport({
     command: process.execPath,
     args,
     env: { PATH: process.env["PATH"] ?? "", ...env },
-    stderr: "ignore",
+    stderr: "pipe",
   });
-  const client = new Client({ name: "test", version: "0.0.0" });
+  let stderr = "";
+  transport.stderr?.on("data", (part) => {
+    stderr += part;
+  });
+  const client = clientOf(answerForm);
   await client.connect(transport);
-  return { ...agentOf(client), pid: transport.pid, close: () => client.close() };
+  return {
+    ...agentOf(client),
+    pid: transport.pid,
+    stderr: () => stderr,
+    close: () => client.close(),
+  };
 }
 
 export interface FailedRun {

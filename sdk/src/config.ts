@@ -1,4 +1,5 @@
 import { TidebaseError } from "./errors.ts";
+import type { OnWait } from "./waits/waits.ts";
 
 /** All optional: without options the environment decides, then the local default. */
 export interface TidebaseOptions {
@@ -10,6 +11,11 @@ export interface TidebaseOptions {
   readonly version?: string;
   /** Length of a lease in milliseconds; by default the server decides (60 s). */
   readonly leaseMs?: number;
+  /**
+   * How runs wait at gates, sleeps and signals: `suspend` (the default) frees the process, `block`
+   * keeps it. Runs and single waits may say otherwise.
+   */
+  readonly onWait?: OnWait;
   /** False keeps the command line of this process to itself. */
   readonly resumeHint?: boolean;
   /** Used for every request instead of undici's client. */
@@ -28,6 +34,7 @@ export interface Config {
   readonly apiKey: string | undefined;
   readonly version: string | undefined;
   readonly leaseMs: number | undefined;
+  readonly onWait: OnWait;
   readonly resumeHint: boolean;
   readonly fetch: typeof fetch | undefined;
   readonly requestTimeoutMs: number;
@@ -48,6 +55,7 @@ export function readConfig(
     apiKey: headerSafe(options.apiKey ?? variable(environment, "TIDEBASE_API_KEY")),
     version: options.version ?? variable(environment, "TIDEBASE_VERSION"),
     leaseMs: options.leaseMs,
+    onWait: options.onWait ?? "suspend",
     resumeHint: options.resumeHint ?? true,
     fetch: options.fetch,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,

@@ -22,6 +22,11 @@ export function checkRunId(runId: unknown): void {
   );
 }
 
+/** Names one signal, so that sending it again because of a lost answer changes nothing. */
+export function newSignalKey(): string {
+  return randomUUID();
+}
+
 /** Names one grant of a lease, so that a begin that is sent again finds its own. */
 export function newGrantId(): string {
   return `grant_${randomUUID()}`;

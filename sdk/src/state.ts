@@ -1,10 +1,11 @@
 import type { Connection } from "./connection.ts";
-import { encode } from "./encoding/encoding.ts";
 import { inputHash } from "./encoding/input-hash.ts";
-import { isTidebaseError, TidebaseError } from "./errors.ts";
+import { plainJson } from "./encoding/plain-json.ts";
+import { fenced } from "./leases/fenced.ts";
 import type { HeldLease } from "./leases/lease.ts";
 import type { Operations } from "./operations.gen.ts";
 import { currentStep } from "./steps/current.ts";
+import type { Activity } from "./waits/activity.ts";
 
 /** What a version may say of itself. */
 export interface StateRemark {
@@ -39,8 +40,13 @@ export type StateVersions = Operations["state.versions"]["output"];
 
 /** What the streams of one attempt share. */
 export class StateWrites {
+  readonly activity: Activity;
   readonly #counts = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
+
+  constructor(activity: Activity) {
+    this.activity = activity;
+  }
 
   /** How often this attempt has written such content outside of steps, this time included. */
   count(hash: string): number {
@@ -114,7 +120,7 @@ export class RunState {
 
   /** The document, or the part of it at a JSON Pointer, with its version. */
   read(which: { readonly version?: number; readonly path?: string } = {}): Promise<StateRead> {
-    return this.#connection.call("state.read", { ...this.#which(), ...which });
+    return this.#asked("state.read", { ...this.#which(), ...which });
   }
 
   /** The versions without their documents, newest first; `before` asks for the next page. */
@@ -123,12 +129,12 @@ export class RunState {
   ): Promise<StateVersions> {
     const { labeled, ...rest } = page;
     const only = labeled === undefined ? {} : { labeled: String(labeled) };
-    return this.#connection.call("state.versions", { ...this.#which(), ...rest, ...only });
+    return this.#asked("state.versions", { ...this.#which(), ...rest, ...only });
   }
 
   /** The JSON Patch (RFC 6902) that turns one version into another. */
   async diff(from: number, to: number): Promise<readonly Record<string, unknown>[]> {
-    return (await this.#connection.call("state.diff", { ...this.#which(), from, to })).patch;
+    return (await this.#asked("state.diff", { ...this.#which(), from, to })).patch;
   }
 
   /** Appends a version that equals an older one; nothing is taken back. */
@@ -139,7 +145,7 @@ export class RunState {
 
   #write(kind: "set" | "patch", value: unknown, options: StateWriteOptions): Promise<StateWritten> {
     const { key, ...rest } = options;
-    const plain = plainJson(value, kind);
+    const plain = plainJson(value, "state_not_json", `state.${kind}`);
     const writeKey = key ?? this.#writeKey(kind, [plain, options.label]);
     return this.#send("state.write", { ...this.#own(), ...rest, kind, value: plain, writeKey });
   }
@@ -159,23 +165,15 @@ export class RunState {
     name: Name,
     input: Operations[Name]["input"],
   ): Promise<StateWritten> {
-    return this.#writes.inTurn(() => this.#recorded(name, input));
+    const write = () => fenced(this.#connection, this.#held, name, input);
+    return this.#writes.inTurn(() => this.#writes.activity.during(write));
   }
 
-  async #recorded<Name extends "state.write" | "state.label">(
+  #asked<Name extends "state.read" | "state.versions" | "state.diff">(
     name: Name,
     input: Operations[Name]["input"],
-  ): Promise<StateWritten> {
-    const { signal } = this.#held;
-    signal.throwIfAborted();
-    try {
-      const patienceMs = this.#connection.config.giveUpAfterMs;
-      return await this.#connection.call(name, input, { patienceMs, signal });
-    } catch (error) {
-      if (isTidebaseError(error, "lease_lost", "run_cancelled", "run_not_found"))
-        this.#held.lose(error);
-      throw error;
-    }
+  ): Promise<Operations[Name]["output"]> {
+    return this.#writes.activity.during(() => this.#connection.call(name, input));
   }
 
   #own() {
@@ -185,23 +183,4 @@ export class RunState {
   #which() {
     return { runId: this.#held.lease.runId, stream: this.#stream };
   }
-}
-
-/** What people query in SQL and merge with patches has to be what it looks like. */
-function plainJson(value: unknown, kind: string): unknown {
-  let meta: string | null = "";
-  let cause: unknown;
-  try {
-    ({ meta } = encode(value));
-  } catch (error) {
-    cause = error;
-  }
-  if (meta === null) return value;
-  const why = cause instanceof Error ? ` ${cause.message}` : "";
-  throw new TidebaseError(
-    "state_not_json",
-    `state.${kind} takes plain JSON: strings, finite numbers, booleans, null, arrays and objects of them. Turn dates into ISO strings and leave undefined members out.${why}`,
-    {},
-    { cause },
-  );
 }

@@ -1,4 +1,4 @@
-import { type FoundStore, issueCode, linkSession } from "@tidebase/core";
+import { type FoundStore, issueCode, linkSession, TidebaseError } from "@tidebase/core";
 import type { Command } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { CommandError, UsageError } from "../failure.ts";
@@ -52,6 +52,9 @@ async function code(cli: Cli, gateId: string, options: Direction): Promise<void>
     refusePipe(cli, found, "A code");
     const { prompt, digest, revision } = await readGate(backend, gateId);
     const issued = await backend.execute(issueCode, { gateId, decision });
+    // The code is for what the gate asked when it was issued: it is shown with that, or not at all.
+    if ((await readGate(backend, gateId)).revision !== revision)
+      throw new TidebaseError("gate_changed", { gateId });
     return { ...issued, gateId, prompt, digest, revision };
   });
   await printAnswer(cli, made, (issued) =>
@@ -77,6 +80,7 @@ async function open(cli: Cli, gateId: string, baseUrl: string | undefined): Prom
       throw new CommandError("gate_already_resolved", {
         message: `The gate is ${status}.`,
         fix: `See \`tidebase gates show ${gateId}\`.`,
+        data: { gateId, gateStatus: status },
       });
     const { token, expiresAt } = await backend.execute(linkSession, {});
     return {

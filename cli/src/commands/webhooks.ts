@@ -11,20 +11,20 @@ import { webhooksText, webhookText } from "../webhook-text.ts";
 const CREATE_HELP = `
 The secret that signs its messages is printed once, alone on standard output. URLs are https to a public
 address; TIDEBASE_WEBHOOK_ALLOW of the server names the exceptions. --decides hands its receiver one-time
-codes: only for a place that no agent reads.
+codes: only for a place that no agent reads. --url, as everywhere, is the store's server.
 
 Examples:
-  $ tidebase webhooks create ops --url https://ops.example.com/hook --events 'run.failed,gate.*'
-  $ tidebase webhooks create worker --url https://app.example.com/tide --invokes --only-named-runs`;
+  $ tidebase webhooks create ops --to https://ops.example.com/hook --events 'run.failed,gate.*'
+  $ tidebase webhooks create worker --to https://app.example.com/tide --invokes --only-named-runs`;
 
 const UPDATE_HELP = `
-What is left out stays as it is.
+What is left out stays as it is. The server that is the store is named by TIDEBASE_URL here.
 
 Examples:
   $ tidebase webhooks update webhook_0190… --events 'run.*' --every-workflow`;
 
 interface UpdateOptions {
-  readonly url?: string;
+  readonly to?: string;
   readonly events?: string[];
   readonly workflows?: string[];
   readonly everyWorkflow?: boolean;
@@ -40,7 +40,7 @@ export function addWebhookCommands(webhooks: Command, cli: Cli): void {
     .command("create")
     .description("make a webhook; this is the only time its secret is shown")
     .argument("<name>", "how runs name it")
-    .requiredOption("--url <url>", "where messages go")
+    .requiredOption("--to <url>", "where messages go")
     .option("--events <list>", "what is sent: run.failed, gate.*, *", wordList)
     .option("--workflows <list>", "only of these workflows", wordList)
     .option("--invokes", "gets run.invoke for runs that are ready")
@@ -48,8 +48,11 @@ export function addWebhookCommands(webhooks: Command, cli: Cli): void {
     .option("--only-named-runs", "only of runs that name it")
     .addHelpText("after", CREATE_HELP)
     .action(
-      async (name: string, { onlyNamedRuns, ...options }: UpdateOptions & { url: string }) => {
-        const input = { name, ...options, everyRun: onlyNamedRuns !== true };
+      async (
+        name: string,
+        { to: url, onlyNamedRuns, ...options }: UpdateOptions & { to: string },
+      ) => {
+        const input = { name, url, ...options, everyRun: onlyNamedRuns !== true };
         const made = await withBackend(cli, (backend) => backend.execute(createWebhook, input));
         await printAnswer(cli, made, ({ secret }) => `${secret}\n`);
         tell(cli, `${made.webhookId} is made. The secret is not shown again.`);
@@ -94,7 +97,7 @@ function addUpdateCommands(webhooks: Command, cli: Cli): void {
     .command("update")
     .description("change a webhook")
     .argument("<webhookId>")
-    .option("--url <url>", "where messages go")
+    .option("--to <url>", "where messages go")
     .option("--events <list>", "what is sent; '' for nothing", wordList)
     .option("--workflows <list>", "only of these workflows", wordList)
     .option("--every-workflow", "of every workflow")
@@ -106,6 +109,12 @@ function addUpdateCommands(webhooks: Command, cli: Cli): void {
     .option("--every-run", "of every run")
     .addHelpText("after", UPDATE_HELP)
     .action(async (webhookId: string, options: UpdateOptions) => {
+      // Meant as the webhook's address, it would be sent the key of an administrator.
+      if (cli.flags().url !== undefined)
+        throw new UsageError(
+          "--url is the server that is the store, not the webhook's address.",
+          "Write --to for the webhook's address, and TIDEBASE_URL for the server.",
+        );
       await update(cli, { webhookId, ...changes(options) });
     });
   for (const [word, description] of [
@@ -124,6 +133,7 @@ function addUpdateCommands(webhooks: Command, cli: Cli): void {
 
 /** What the flags change. Throws UsageError when they contradict each other, or change nothing. */
 function changes({
+  to: url,
   everyWorkflow,
   onlyNamedRuns,
   everyRun,
@@ -135,11 +145,12 @@ function changes({
     throw new UsageError("--only-named-runs and --every-run contradict.", "Give one of them.");
   const changed = {
     ...given,
+    ...(url !== undefined && { url }),
     ...(everyWorkflow === true && { workflows: null }),
     ...((onlyNamedRuns ?? everyRun) === true && { everyRun: everyRun === true }),
   };
   if (Object.keys(changed).length === 0)
-    throw new UsageError("Nothing is to be changed.", "Give a flag, such as --url.");
+    throw new UsageError("Nothing is to be changed.", "Give a flag, such as --to.");
   return changed;
 }
 

@@ -45,17 +45,18 @@ export function startProgram(
 
 /**
  * The same program inside this process, for the many cases in which its own process is not the point.
- * `typed` makes its streams a terminal, and is what is typed there.
+ * `typed` makes its streams a terminal, or only those that are named, and is what is typed there.
  */
 export async function runInside(
   folder: string,
   args: readonly string[],
   env: Env = {},
   typed?: string,
+  terminals: readonly ("stdin" | "stdout" | "stderr")[] = ["stdin", "stdout", "stderr"],
 ): Promise<Ended> {
-  const isTTY = typed !== undefined;
-  const stream = () => Object.assign(new PassThrough(), { isTTY });
-  const [stdin, stdout, stderr] = [stream(), stream(), stream()];
+  const stream = (name: (typeof terminals)[number]) =>
+    Object.assign(new PassThrough(), { isTTY: typed !== undefined && terminals.includes(name) });
+  const [stdin, stdout, stderr] = [stream("stdin"), stream("stdout"), stream("stderr")];
   const [out, err] = [collect(stdout), collect(stderr)];
   stdin.end(typed);
   const code = await runMain(args, {

@@ -61,7 +61,7 @@ export const open = batch<
       capability = excluded.capability, risk = excluded.risk, required = excluded.required,
       approvers = excluded.approvers, approvals = excluded.approvals, expires_at = excluded.expires_at,
       opened_at = excluded.opened_at, opened_by = excluded.opened_by, principal = excluded.principal
-      where g.status = 'open' and g.digest <> excluded.digest
+      where g.decided_at is null and g.digest <> excluded.digest
     returning g.run_id, g.gate_id, g.name, g.key, g.revision, g.risk
   ), counted as (
     update tidebase.runs r set last_seq = r.last_seq + 1, lease_expires_at = tidebase.now() + r.lease_ms * interval '1 ms'
@@ -93,7 +93,8 @@ export const get = statement<{ gateId: string; gateFloor?: string | undefined },
   select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.revision, g.digest, g.status, g.prompt, g.data, g.answer_schema,
     g.capability, g.risk, ${required} as required, g.approvers, g.approvals, ${votes} as votes, g.opened_at, g.opened_by,
     g.expires_at, g.decided_at, g.decided_by, g.via, g.assurance, g.answer, g.note
-    from tidebase.gates g join tidebase.runs r using (run_id) cross join floor where g.gate_id = $gate_id::uuid`;
+    from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g
+    cross join lateral (select workflow from tidebase.runs where run_id = g.run_id limit 1) r`;
 
 /** Oldest first. */
 export const list = statement<
@@ -148,8 +149,8 @@ export const issue = statement<
   with gate as materialized (
     select gate_id, revision, expires_at from tidebase.gates where gate_id = $gate_id::uuid
   ), voided as (
-    update tidebase.gate_proofs p set spent_at = tidebase.now() from gate
-     where p.gate_id = gate.gate_id and p.kind = $kind::text and p.kind <> 'token' and p.spent_at is null
+    update tidebase.gate_proofs p set spent_at = tidebase.now()
+     where p.gate_id = $gate_id::uuid and p.kind = $kind::text and p.kind <> 'token' and p.spent_at is null
        and p.decision is not distinct from $decision::text and p.issued_by = $issued_by::text
   )
   insert into tidebase.gate_proofs
@@ -197,16 +198,20 @@ export const resolve = statement<
 >("gates.resolve")`
   with ${withFloor}, gate as materialized (
     select g.*, ${required} as asked, r.last_seq as seen_seq, h.principal as worker
-      from tidebase.gates g join tidebase.runs r using (run_id) left join tidebase.holders h using (run_id) cross join floor
-     where g.gate_id = $gate_id::uuid
+      from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g
+      cross join lateral (select last_seq from tidebase.runs where run_id = g.run_id limit 1) r
+      left join lateral (select principal from tidebase.holders where run_id = g.run_id limit 1) h on true
   ), held as materialized (
     select run_id, status, last_seq, waits from tidebase.runs
      where run_id = (select run_id from gate) for no key update
   ), proof as materialized (
-    select p.proof_id, p.issued_by, p.principal from tidebase.gate_proofs p join gate using (gate_id, revision)
-     where p.kind = $proof_kind::text and p.secret_hash = $secret_hash::text and p.spent_at is null and p.tries < 5
-       and p.expires_at > tidebase.now() and (p.decision is null or p.decision = $decision::text)
-     order by p.issued_at desc limit 1
+    select p.* from gate cross join lateral (
+      select proof_id, issued_by, principal from tidebase.gate_proofs
+       where gate_id = $gate_id::uuid and revision = gate.revision and kind = $proof_kind::text
+         and secret_hash = $secret_hash::text and spent_at is null and tries < 5 and expires_at > tidebase.now()
+         and (decision is null or decision = $decision::text)
+       order by issued_at desc limit 1
+    ) p
   ), decider as materialized (
     select coalesce(proof.issued_by, $name::text) as name,
       case when proof.proof_id is null then $principal::text else proof.principal end as principal,
@@ -228,12 +233,12 @@ export const resolve = statement<
         else 'good' end as word
       from gate join held using (run_id) cross join decider
   ), spent as (
-    update tidebase.gate_proofs p set spent_at = tidebase.now() from ruling, proof
-     where p.proof_id = proof.proof_id and ruling.word = 'good' and p.spent_at is null and p.tries < 5
+    update tidebase.gate_proofs p set spent_at = tidebase.now() from ruling
+     where p.gate_id = $gate_id::uuid and p.proof_id = (select proof_id from proof) and ruling.word = 'good' and p.spent_at is null and p.tries < 5
     returning p.proof_id
   ), missed as (
     update tidebase.gate_proofs p set tries = p.tries + 1 from ruling
-     where p.gate_id = ruling.gate_id and p.kind = $proof_kind::text and p.spent_at is null and ruling.word = 'gate_code_invalid'
+     where p.gate_id = $gate_id::uuid and p.kind = $proof_kind::text and p.spent_at is null and ruling.word = 'gate_code_invalid'
   ), allowed as materialized (
     select ruling.*, $decision::text = 'rejected' or ruling.approvals <= 1 + (
         select count(*) from tidebase.gate_votes v
@@ -247,7 +252,7 @@ export const resolve = statement<
   ), won as (
     update tidebase.gates g set status = $decision::text, answer = $answer::text, note = $note::text,
       decided_at = tidebase.now(), decided_by = a.decider, via = $via::text, assurance = a.level
-      from allowed a where g.gate_id = a.gate_id and a.decides and g.status = 'open'
+      from allowed a where g.gate_id = $gate_id::uuid and a.decides and g.decided_at is null
     returning g.gate_id, g.run_id, g.name, g.key, g.status, g.decided_by, g.via, g.assurance
   ), told as materialized (
     select held.run_id, held.last_seq, (select count(*) from voted) as votes, (select count(*) from won) as wins,
@@ -290,7 +295,7 @@ export const extend = statement<
      where run_id = (select run_id from tidebase.gates where gate_id = $gate_id::uuid) for no key update
   ), extended as (
     update tidebase.gates g set expires_at = tidebase.now() + $expires_in_ms::bigint * interval '1 ms' from held
-     where g.gate_id = $gate_id::uuid and g.run_id = held.run_id and g.status = 'open'
+     where g.gate_id = $gate_id::uuid and g.run_id = held.run_id and g.decided_at is null
        and (g.expires_at is null or g.expires_at > tidebase.now())
     returning g.run_id, g.gate_id, g.name, g.key, g.expires_at
   ), counted as (
@@ -310,7 +315,7 @@ export const expiring = statement<{ limit: number }, { runId: string; gateId: st
 )`
   select distinct on (g.run_id) g.run_id, g.gate_id from (
     select run_id, gate_id from tidebase.gates
-     where status = 'open' and expires_at <= tidebase.now() order by expires_at limit $limit::int
+     where decided_at is null and expires_at <= tidebase.now() order by expires_at limit $limit::int
   ) g join tidebase.runs r using (run_id) where ${notQuarantined("expired_gates")} order by g.run_id`;
 
 /** Ends gates whose time is over, and wakes who waits for them. Re-checks on the locked rows. */
@@ -325,7 +330,7 @@ export const expire = batch<
   ), expired as (
     update tidebase.gates g set status = 'expired', decided_at = tidebase.now() from held
      where g.gate_id = held.gate_id and g.gate_id = any (array(select gate_id from held))
-       and g.status = 'open' and g.expires_at <= tidebase.now()
+       and g.decided_at is null and g.expires_at <= tidebase.now()
     returning g.gate_id, g.run_id, g.name, g.key
   ), told as materialized (
     select held.*, e.name, e.key, ${woken(fragment`'gate_' || held.gate_id`)} as wakes from held join expired e using (run_id, gate_id)

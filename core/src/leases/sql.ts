@@ -142,7 +142,7 @@ export const complete = batch<
       error = null, error_message = null
   ), closed as (
     update tidebase.gates g set status = 'closed', decided_at = tidebase.now() from ended
-     where g.run_id = ended.run_id and g.run_id = any (array(select run_id from ended)) and g.status = 'open'
+     where g.run_id = ended.run_id and g.run_id = any (array(select run_id from ended)) and g.decided_at is null
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
     select run_id, last_seq, 'run.completed', tidebase.now(), nullif(${orphans}, '{}') from ended

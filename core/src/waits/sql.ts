@@ -28,14 +28,15 @@ export const suspend = statement<
       (epoch, grant_id, status) = ($epoch::bigint, $grant_id::uuid, 'running') is true as fenced, wake_at
       from tidebase.runs where run_id = $run_id::uuid for no key update
   ), timer as materialized (
-    select t.due_at as at from unnest($timer_names::text[], $timer_keys::text[]) w (name, key)
-      join tidebase.timers t on (t.run_id, t.name, t.key) = ($run_id::uuid, w.name, w.key)
+    select t.due_at as at from unnest($timer_names::text[], $timer_keys::text[]) w (name, key) cross join lateral (
+        select due_at from tidebase.timers where (run_id, name, key) = ($run_id::uuid, w.name, w.key) limit 1) t
     union all
     select coalesce(s.retry_at, '-infinity') from unnest($retry_names::text[], $retry_keys::text[]) w (name, key)
-      join tidebase.steps s on (s.run_id, s.name, s.key) = ($run_id::uuid, w.name, w.key)
+      cross join lateral (
+        select retry_at from tidebase.steps where (run_id, name, key) = ($run_id::uuid, w.name, w.key) limit 1) s
   ), gate as materialized (
-    select g.status, g.expires_at from unnest($gate_ids::uuid[]) w (gate_id)
-      join tidebase.gates g on g.gate_id = w.gate_id and g.run_id = $run_id::uuid
+    select g.status, g.expires_at from unnest($gate_ids::uuid[]) w (gate_id) cross join lateral (
+        select status, expires_at from tidebase.gates where gate_id = w.gate_id and run_id = $run_id::uuid limit 1) g
   ), found as materialized (
     select (select count(*) from timer) = cardinality($timer_names::text[]) + cardinality($retry_names::text[])
         and (select count(*) from gate) = cardinality($gate_ids::uuid[]) as known,
@@ -171,7 +172,7 @@ export const takeSignal = batch<
     returning s.run_id, s.name, s.key, s.output, (xmax = 0) as fresh
   ), taken as (
     update tidebase.signals s set taken_at = tidebase.now() from ready
-     where (s.run_id, s.seq) = (ready.run_id, ready.seq)
+     where (s.run_id, s.seq) = (ready.run_id, ready.seq) and s.run_id = any (array(select run_id from ready))
   ), counted as (
     update tidebase.runs r
        set last_seq = r.last_seq + 1, step_count = r.step_count + done.fresh::int,

@@ -30,16 +30,19 @@ export const list = statement<
     position: string;
   }
 >("deliveries.list")`
+  with page as materialized (
+    select * from tidebase.deliveries d
+     where (d.created_at, d.delivery_id) < (coalesce($before_at::timestamptz, 'infinity'),
+          coalesce($before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+       and ($status::text is null or d.status = $status::text)
+       and ($webhook_id::uuid is null or d.webhook_id = $webhook_id::uuid)
+       and ($run_id::uuid is null or d.run_id = $run_id::uuid)
+     order by d.created_at desc, d.delivery_id desc limit $limit::int
+  )
   select d.delivery_id, d.webhook_id, w.name as webhook, d.run_id, d.seq, d.type, d.status, d.attempts, d.due_at,
     d.created_at, d.expires_at, d.ended_at, d.last_status, d.last_error,
     (d.created_at at time zone 'UTC')::text || 'Z' as position
-    from tidebase.deliveries d join tidebase.webhooks w using (webhook_id)
-   where (d.created_at, d.delivery_id) < (coalesce($before_at::timestamptz, 'infinity'),
-        coalesce($before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-     and ($status::text is null or d.status = $status::text)
-     and ($webhook_id::uuid is null or d.webhook_id = $webhook_id::uuid)
-     and ($run_id::uuid is null or d.run_id = $run_id::uuid)
-   order by d.created_at desc, d.delivery_id desc limit $limit::int`;
+    from page d join tidebase.webhooks w using (webhook_id) order by d.created_at desc, d.delivery_id desc`;
 
 /** Makes a dead delivery due now, with a new day before it. No row when it is unknown. */
 export const redeliver = statement<

@@ -19,7 +19,7 @@ const PAUSES = [
 const JITTER = 0.2;
 const RETRY_AFTER_MAX = HOUR;
 /** A receiver took a `run.invoke`; if the run has not begun by then, it is sent again. */
-export const INVOKE_AGAIN_MS = MINUTE;
+const INVOKE_AGAIN_MS = MINUTE;
 
 /** A signing secret as Standard Webhooks writes one: 32 random bytes. */
 export function newSecret(): string {

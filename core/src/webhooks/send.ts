@@ -16,7 +16,7 @@ export interface Message {
 }
 
 /** Why there was no answer; constant words, so that nothing of the receiver is stored. */
-export type SendError =
+type SendError =
   | "url_refused"
   | "address_refused"
   | "name_not_resolved"

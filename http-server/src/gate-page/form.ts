@@ -55,7 +55,8 @@ function select(
   options: readonly string[],
 ): Html {
   return html`<select id="${id}" name="${name}"${must}><option value=""></option>${options.map(
-    (one) => html`<option value="${one}"${one === before && html` selected`}>${shown(one)}</option>`,
+    (one) =>
+      html`<option value="${one}"${one === before && html` selected`}>${shown(one)}</option>`,
   )}</select>`;
 }
 
@@ -74,12 +75,12 @@ export function readAnswer(schema: AnswerSchema | null, sent: Sent): unknown {
       throw new TidebaseError("input_invalid", {
         issues: [{ path: name, message: "is no field of the gate's form" }],
       });
-    if (text !== "") answer[name] = valueOf(field, text);
+    if (text !== "") answer[name] = typed(field, text);
   }
   return schema === null ? undefined : answer;
 }
 
-function valueOf({ type }: Field, text: string): unknown {
+function typed({ type }: Field, text: string): unknown {
   if (type === "string") return text;
   if (type === "boolean") return text === "yes" ? true : text === "no" ? false : text;
   const number = NUMBER.test(text) ? Number(text) : Number.NaN;

@@ -36,12 +36,16 @@ function facts(gate: Gate): Html[] {
     fact("Run", html`<code>${runId}</code>`),
     fact("Gate", shownInLine(key === "" ? name : `${name} · ${key}`, 450)),
     fact("Opened", time(openedAt)),
-    expiresAt !== null && fact("Expires", html`${time(expiresAt)}; undecided by then it is not approved`),
+    expiresAt !== null &&
+      fact("Expires", html`${time(expiresAt)}; undecided by then it is not approved`),
     capability !== undefined && fact("Would allow", capabilityText(capability)),
     fact("Decided by", REQUIRED[required]),
     approvers !== undefined && fact("Approvers", approvers.map(shown).join(", ")),
     gate.approvals > 1 && fact("Approvals", votes),
-    fact("Content", html`<code title="${gate.digest}">${gate.digest.slice(0, 15)}</code>${gate.revision > 1 && `, revision ${gate.revision}`}`),
+    fact(
+      "Content",
+      html`<code title="${gate.digest}">${gate.digest.slice(0, 15)}</code>${gate.revision > 1 && `, revision ${gate.revision}`}`,
+    ),
   ].filter((line) => line !== false);
 }
 
@@ -52,7 +56,8 @@ interface Capability {
 }
 
 function capabilityText({ name, scopes, reason }: Capability): string {
-  const what = scopes.length === 0 ? shown(name) : `${shown(name)} (${scopes.map(shown).join(", ")})`;
+  const what =
+    scopes.length === 0 ? shown(name) : `${shown(name)} (${scopes.map(shown).join(", ")})`;
   return reason === "" ? what : `${what}: ${shown(reason)}`;
 }
 

@@ -13,7 +13,16 @@ export function inboxView(gates: readonly GateSummary[], nextCursor: string | nu
 ${nextCursor !== null && html`<p><a href="/gates?cursor=${encodeURIComponent(nextCursor)}" rel="next">Later ones</a></p>`}`;
 }
 
-function line({ gateId, prompt, risk, workflow, name, votes, approvals, openedAt }: GateSummary): Html {
+function line({
+  gateId,
+  prompt,
+  risk,
+  workflow,
+  name,
+  votes,
+  approvals,
+  openedAt,
+}: GateSummary): Html {
   return html`<li><a class="card" href="/gates/${gateId}"><strong>${shownInLine(prompt, 240)}</strong>
 <span class="tags"><span class="tag ${risk}">${risk} risk</span><span class="tag">${shownInLine(workflow, 60)} · ${shownInLine(name, 60)}</span>
 ${approvals > 1 && html`<span class="tag">${votes} of ${approvals} approvals</span>`}<span class="tag">${time(openedAt)}</span></span></a></li>`;

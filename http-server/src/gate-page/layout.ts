@@ -16,7 +16,7 @@ export interface Notice {
 /** One page. */
 export interface Page {
   readonly title: string;
-  readonly main: Html;
+  readonly main?: Html;
   /** Who is signed in. */
   readonly name?: string | undefined;
   readonly notice?: Notice | undefined;
@@ -27,7 +27,13 @@ export interface Page {
  * A whole page. It loads nothing, runs only its own script, stands in no frame, is kept nowhere, and
  * tells no other site where its reader came from.
  */
-export async function pageResponse({ title, main, name, notice, status = 200 }: Page): Promise<Response> {
+export async function pageResponse({
+  title,
+  main,
+  name,
+  notice,
+  status = 200,
+}: Page): Promise<Response> {
   const nonce = randomBytes(16).toString("base64");
   const text = await html`<!doctype html>
 <html lang="en">

@@ -82,9 +82,10 @@ export async function signIn(pages: GatePages, current: Exchange): Promise<Respo
 async function begun({ core }: GatePages, sent: Sent): Promise<string> {
   const [link, key] = [sent.get("link")?.trim() ?? "", sent.get("key")?.trim() ?? ""];
   if (key === "") {
-    const secret = await core.sessions.start(link.slice(link.indexOf("#link=") + 1).replace("link=", ""));
+    const secret = await core.sessions.start(link.split("#link=").at(-1) ?? "");
     if (secret !== undefined) return secret;
-    const detail = "It works once, within ten minutes. Make another with `tidebase gates open <id>`.";
+    const detail =
+      "It works once, within ten minutes. Make another with `tidebase gates open <id>`.";
     throw new PageRefusal(403, "This link does not work, or not any more.", detail);
   }
   const secret = await core.sessions.startAs(await core.authenticate(key));
@@ -137,7 +138,13 @@ async function decisionOf(pages: GatePages, current: Exchange, sent: Sent): Prom
   const schema = answerSchema === null ? null : JSON.parse(answerSchema.text);
   const decision = sent.get("decision");
   const answer = decision === "approved" ? readAnswer(schema, sent) : undefined;
-  return { gateId, decision, digest: sent.get("digest"), answer, note: sent.get("note") || undefined };
+  return {
+    gateId,
+    decision,
+    digest: sent.get("digest"),
+    answer,
+    note: sent.get("note") || undefined,
+  };
 }
 
 async function checkDigest(pages: GatePages, current: Exchange, sent: Sent): Promise<void> {
@@ -179,7 +186,7 @@ async function shownRefusal(
   if (refusal === undefined) throw error;
   const gate = await readGate(pages, current).catch(() => undefined);
   if (gate === undefined)
-    return pageResponse({ title: "Refused", main: "", name: session?.actor.name, ...refusal });
+    return pageResponse({ title: "Refused", name: session?.actor.name, ...refusal });
   const isSame = sent?.get("digest") === gate.digest;
   if (isSame || sent === undefined || gate.status !== "open")
     return showGate(pages, current, { session, sent: isSame ? sent : undefined }, refusal);

@@ -1,4 +1,4 @@
-import { ERRORS, TidebaseError } from "@tidebase/core";
+import { type Problem, TidebaseError, toProblem } from "@tidebase/core";
 import type { Notice } from "./layout.ts";
 import { shown } from "./shown.ts";
 
@@ -23,7 +23,11 @@ export class PageRefusal extends Error implements Refusal {
 
 /** No session came with the request. */
 export const notSignedIn = (): PageRefusal =>
-  new PageRefusal(403, "You are not signed in.", "Nothing was decided. Sign in below, then decide.");
+  new PageRefusal(
+    403,
+    "You are not signed in.",
+    "Nothing was decided. Sign in below, then decide.",
+  );
 
 /** A session came, with a form that was not made for it. */
 export const notOwnForm = (): PageRefusal =>
@@ -41,9 +45,10 @@ export function refusalOf(error: unknown): Refusal | undefined {
   if (error instanceof PageRefusal) return { status: error.status, notice: error.notice };
   if (!(error instanceof TidebaseError)) return undefined;
   if (error.code === "host_refused" || error.code === "origin_refused") return undefined;
-  const { status, title, detail } = ERRORS[error.code];
+  const problem = toProblem(error);
+  const { status, title, detail } = problem;
   if (status >= 500) return undefined;
-  return { status, notice: { title, detail, problems: problemsOf(error.data) } };
+  return { status, notice: { title, detail, problems: problemsOf(problem) } };
 }
 
 interface Issue {
@@ -51,7 +56,7 @@ interface Issue {
   readonly message: string;
 }
 
-function problemsOf({ problems, issues }: Readonly<Record<string, unknown>>): string[] {
+function problemsOf({ problems, issues }: Problem): string[] {
   if (Array.isArray(problems)) return problems.map((problem) => shown(String(problem)));
   if (!Array.isArray(issues)) return [];
   return (issues as Issue[]).map(({ path, message }) =>

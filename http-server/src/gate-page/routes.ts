@@ -32,7 +32,7 @@ async function inboxPage(pages: GatePages, current: Exchange): Promise<Response>
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal === undefined) throw error;
-    return pageResponse({ title: "Gates", main: "", name, ...refusal });
+    return pageResponse({ title: "Gates", name, ...refusal });
   }
 }
 
@@ -44,6 +44,6 @@ async function gatePage(pages: GatePages, current: Exchange): Promise<Response> 
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal === undefined) throw error;
-    return pageResponse({ title: "No such gate", main: "", name: session?.actor.name, ...refusal });
+    return pageResponse({ title: "No such gate", name: session?.actor.name, ...refusal });
   }
 }

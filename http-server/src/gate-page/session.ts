@@ -58,6 +58,10 @@ export function csrfOf(secret: string, gateId: string): string {
 
 /** Whether a form was shown to this session for this gate. */
 export function isOwnForm(secret: string, gateId: string, sent: string | undefined): boolean {
-  const [expected, given] = [Buffer.from(csrfOf(secret, gateId)), Buffer.from(sent ?? "")];
+  const [expected, given] = [bytesOf(csrfOf(secret, gateId)), bytesOf(sent ?? "")];
   return expected.length === given.length && timingSafeEqual(expected, given);
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }

@@ -37,25 +37,21 @@ export function formOf(gate: Gate, phrase: string): Form {
   };
 }
 
-/** Ours but for what is quoted, on one line each and marked: the run cannot write a line of its own. */
+/** Ours, but for the marked lines. What a run wrote is kept on one line: it cannot write a line of ours. */
 function messageOf(gate: Gate, phrase: string): string {
   const { gateId, workflow, prompt, data, capability, risk, digest, expiresAt } = gate;
+  const json = (name: string, value: unknown): string[] =>
+    value === null ? [] : [`> ${name}: ${quote(JSON.stringify(value), TEXT_LENGTH)}`];
   return [
-    "A run asks you to decide. What stands in quotes was written by the run; nobody has checked it.",
-    `Workflow: ${quoted(workflow, NAME_LENGTH)}`,
-    `Question: ${quoted(prompt, TEXT_LENGTH)}`,
-    ...(data === null ? [] : [`Data: ${quoted(JSON.stringify(data), TEXT_LENGTH)}`]),
-    ...(capability === null
-      ? []
-      : [`Would allow: ${quoted(JSON.stringify(capability), TEXT_LENGTH)}`]),
+    "A run asks you to decide. Lines with > were written by the run; nobody has checked them.",
+    `> Workflow: ${JSON.stringify(quote(workflow, NAME_LENGTH))}`,
+    `> Question: ${JSON.stringify(quote(prompt, TEXT_LENGTH))}`,
+    ...json("Data", data),
+    ...json("Would allow", capability),
     `Risk: ${risk}. Expires: ${expiresAt ?? "never"}.`,
-    `Gate: ${gateId}, digest ${digest.slice(0, 15)}. All of it: npx tidebase gates show ${gateId}`,
+    `Gate: ${gateId}, digest ${digest.slice(0, 15)}. In full: npx tidebase gates show ${gateId}`,
     `To decide, choose, and type ${phrase} as the phrase. Declining leaves the question open.`,
   ].join("\n");
-}
-
-function quoted(text: string, max: number): string {
-  return JSON.stringify(quote(text, max));
 }
 
 /** The run's own form. Not required here: a rejection needs no answer, and core checks an approval's. */

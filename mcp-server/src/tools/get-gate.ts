@@ -4,7 +4,14 @@ import { fit, TOKENS, Truncated, truncation } from "../answers/fit.ts";
 import { ask, type Plain } from "../answers/plain.ts";
 import { quote, quoteJson, untrusted, untrustedOf } from "../answers/untrusted.ts";
 import { READ_FOREIGN, type ToolContext, tool } from "../tool.ts";
-import { foreignGateFields, foreignOfGate, GateId, gateFields, ofGate, viaOf } from "./gate-fields.ts";
+import {
+  foreignGateFields,
+  foreignOfGate,
+  GateId,
+  gateFields,
+  ofGate,
+  viaOf,
+} from "./gate-fields.ts";
 import { Way, waysToDecide } from "./how-to-decide.ts";
 import { Hints, optional } from "./run-fields.ts";
 

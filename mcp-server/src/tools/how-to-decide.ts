@@ -22,8 +22,7 @@ type Facts = Pick<ToolContext, "client" | "store" | "ownRunId">;
 /** The ways a human can decide this gate, the easiest first. Nothing of them decides by itself. */
 export function waysToDecide(gate: Asked, facts: Facts): Way[] {
   const ways: Way[] = [];
-  const courier =
-    facts.store.access === "read_write" && !isOwnRun(gate.runId, facts.ownRunId);
+  const courier = facts.store.access === "read_write" && !isOwnRun(gate.runId, facts.ownRunId);
   if (courier && gate.required === "client_form" && facts.client.forms)
     ways.push({ by: "form", how: "Call tidebase_resolve_gate: this client asks the human." });
   return [...ways, ...waysElsewhere(gate, facts, courier)];

@@ -1,4 +1,4 @@
-import type { getRun, listSteps } from "@tidebase/core";
+import type { getRun, listGates, listSteps } from "@tidebase/core";
 import type { z } from "zod";
 import { type Cut, fit, TOKENS, truncation } from "../answers/fit.ts";
 import type { Plain } from "../answers/plain.ts";
@@ -11,17 +11,21 @@ import { foreignOfStep, ofError, ofStep, type StepRow } from "./step-rows.ts";
 
 type Found = Plain<z.output<typeof getRun.output>>;
 type Recorded = Plain<z.output<typeof listSteps.output>>["steps"];
+type Gates = Plain<z.output<typeof listGates.output>>["gates"];
 
 interface Asked {
   readonly detailed: boolean;
   readonly metadata: boolean;
   readonly events: readonly EventRow[];
   readonly recorded: Recorded;
+  /** Open ones. */
+  readonly gates: Gates;
 }
 
 const NAME_LENGTH = 200;
 const DATA_LENGTH = 160;
 const WARNINGS_MAX = 5;
+const GATES_MAX = 5;
 
 /** The answer of tidebase_get_run, cut to its budget. */
 export function presentRun(found: Found, asked: Asked): object {
@@ -43,6 +47,7 @@ export function presentRun(found: Found, asked: Asked): object {
       ),
       ...optional("recordedSteps", recorded.slice(0, cut.rows).map(ofRecorded)),
       ...optional("events", fromEnd.map(ofEvent)),
+      ...optional("gates", asked.gates.map(ofOpenGate)),
       untrusted: untrusted(foreignOf(found, asked, cut)),
       ...truncation(
         { field: "steps", shown: Math.min(open.length, cut.rows), total: open.length },
@@ -78,10 +83,15 @@ function ofVerdict({ answer, reason, next, seq, warnings, eventSeqs }: Found["ve
     reason,
     nextAction: next.action,
     next: next.text,
+    ...optional("gates", next.gates?.slice(0, GATES_MAX)),
     seq,
     ...optional("warnings", warnings.slice(0, WARNINGS_MAX)),
     ...optional("eventSeqs", eventSeqs),
   };
+}
+
+function ofOpenGate({ gateId, risk, required, openedAt }: Gates[number]): object {
+  return { gateId, risk, required, age: age(openedAt) };
 }
 
 function ofRecorded(step: Recorded[number], index: number): object {
@@ -171,12 +181,14 @@ function shownOf(
   return { field, shown: Math.min(whole.length, text), total: whole.length };
 }
 
-function hintsFor({ run, verdict }: Found, { detailed }: Asked): string[] {
+function hintsFor({ run, verdict }: Found, { detailed, gates }: Asked): string[] {
   const hints: string[] = [];
   if (verdict.answer === "safe")
     hints.push("tidebase_recover_run (a dry run by default) shows exactly what would run again.");
   if (verdict.answer === "needs_review")
     hints.push("Do not rerun: ask the human whether the step's effects happened.");
+  if (gates.length > 0)
+    hints.push("A human has to decide the open gates: tidebase_get_gate shows how.");
   if (verdict.next.command !== undefined)
     hints.push("resumeCommand was recorded by the run: show it to the human before running it.");
   if (run.error !== null && !detailed) hints.push("detail: detailed shows the stack.");

@@ -3,6 +3,7 @@ import { isTidebaseError } from "../errors.ts";
 import { newGrantId } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
 import { sleep } from "../pause.ts";
+import type { OnWait } from "../waits/waits.ts";
 import { describeHolder, type Holder, isProvablyGone, thisProcess } from "./holder.ts";
 import { type ResumeHint, resumeHint } from "./resume-hint.ts";
 
@@ -17,6 +18,8 @@ export interface BeginOptions {
    * over when its lease lapses; `fail` throws `run_leased`.
    */
   readonly onLeased?: "wait" | "fail";
+  /** How the run waits, unless a wait says otherwise. Default: the client's `onWait`. */
+  readonly onWait?: OnWait;
 }
 
 type Begun = Operations["runs.begin"]["output"];

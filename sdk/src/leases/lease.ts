@@ -21,6 +21,9 @@ export class HeldLease {
   lost: TidebaseError | undefined;
   /** Set when the clock ran out: no new work, but what is finished is still sent. */
   lapsed: TidebaseError | undefined;
+  /** Set while a suspension gives the lease back: that it is lost then is no news yet. */
+  isLeaving = false;
+  #lostMeanwhile: TidebaseError | undefined;
   readonly #controller = new AbortController();
   readonly #guarded = new Set<(reason: unknown) => void>();
 
@@ -44,10 +47,21 @@ export class HeldLease {
   /** Ends everything at once: every guarded promise rejects with the reason. */
   lose(reason: TidebaseError): void {
     if (this.lost !== undefined) return;
+    if (this.isLeaving) {
+      this.#lostMeanwhile ??= reason;
+      return;
+    }
     this.lost = reason;
     this.stop(reason);
     for (const reject of this.#guarded) reject(reason);
     this.#guarded.clear();
+  }
+
+  /** The lease was not given back after all; `lost` says that it is gone all the same. */
+  stays(lost: TidebaseError | undefined): void {
+    this.isLeaving = false;
+    const reason = lost ?? this.#lostMeanwhile;
+    if (reason !== undefined) this.lose(reason);
   }
 
   /** The clock ran out. */

@@ -2,6 +2,7 @@ import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { recordFailure } from "../failure.ts";
+import { type GateDecision, type GateOptions, Gates } from "../gates/gates.ts";
 import type { Granted } from "../leases/begin.ts";
 import { HeldLease } from "../leases/lease.ts";
 import { type Releasable, releaseOnExit } from "../leases/shutdown.ts";
@@ -9,15 +10,47 @@ import { sleep } from "../pause.ts";
 import { RunState, StateWrites } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
 import { type Step, Steps } from "../steps/steps.ts";
+import { Activity } from "../waits/activity.ts";
+import type { Duration } from "../waits/duration.ts";
+import { type SleepOptions, sleeping, type Until } from "../waits/sleep.ts";
+import { type WaitForOptions, type WaitOutcome, waitingFor } from "../waits/wait-for.ts";
+import { type OnWait, Waits } from "../waits/waits.ts";
 
 /** What the workflow function is given. */
 export interface Run<Input> {
   readonly runId: string;
   readonly input: Input;
-  /** Aborted when the run is lost, cancelled or given up. */
+  /** Aborted when the run is lost, cancelled, given up or suspended. */
   readonly signal: AbortSignal;
   readonly step: Step;
   readonly state: RunState;
+  /**
+   * Asks a human, and waits for the decision: the first one is for ever, and every replay gets it.
+   * Throws `gate_mismatch` when the gate was decided on other content, `gate_not_json`.
+   *
+   * Like every wait it suspends the run once all branches wait: this attempt then ends, its `tide.run`
+   * rejects with `run_suspended`, and what still waits here **never settles** (no `finally` runs; clean
+   * up when `signal` is aborted). The next begin runs the workflow again from its start, replays what
+   * is recorded and goes on. With `wait: "block"` the process and the lease are kept instead.
+   */
+  gate(name: string, options: GateOptions): Promise<GateDecision>;
+  /** Gates for code that cannot wait. */
+  readonly gates: Gates;
+  /**
+   * Sleeps so long, or until then, counted from the first time it is asked. A step like others: its
+   * name and key are its own, and a replay skips it. Up to 30 s are spent in the process; more
+   * suspends the run as at a gate.
+   */
+  sleep(name: string, time: Duration | Until, options?: SleepOptions): Promise<void>;
+  /**
+   * Waits for the oldest signal of the name that nothing has taken yet, also one that came before. A
+   * step like others: a replay gets the same. A timeout is an outcome, no error. Throws
+   * `signal_invalid` when the payload does not fit the schema. Suspends the run as at a gate.
+   */
+  waitFor<Payload = unknown>(
+    name: string,
+    options?: WaitForOptions<Payload>,
+  ): Promise<WaitOutcome<Payload>>;
 }
 
 /** The code of a workflow. What it returns is the result of the run. */
@@ -35,10 +68,17 @@ export class Attempt {
   readonly #version: string | undefined;
   readonly #held: HeldLease;
   readonly #recorded: Recorded;
+  readonly #activity = new Activity();
+  readonly #waits: Waits;
   readonly #steps: Steps;
   #shuttingDown: Promise<void> | undefined;
 
-  constructor(connection: Connection, granted: Granted, runId: string, version?: string) {
+  constructor(
+    connection: Connection,
+    granted: Granted,
+    runId: string,
+    { version, onWait }: { readonly version?: string; readonly onWait?: OnWait } = {},
+  ) {
     const { begun, grantId, sentAt, journal } = granted;
     const lease = { runId, epoch: begun.epoch, grantId };
     this.#connection = connection;
@@ -46,10 +86,14 @@ export class Attempt {
     this.#version = version ?? connection.config.version;
     this.#held = new HeldLease(lease, begun.leaseMs, sentAt);
     this.#recorded = new Recorded(journal, begun.unfinished);
-    this.#steps = new Steps(this.#held, this.#recorded, connection.lanes, async (name, key) => {
+    const onWaits = onWait ?? connection.config.onWait;
+    this.#waits = new Waits(connection, this.#held, this.#activity, onWaits);
+    const readInput = async (name: string, key: string) => {
       const { step } = await connection.call("steps.get", { runId, name, key });
       return step.input;
-    });
+    };
+    const around = { activity: this.#activity, waits: this.#waits };
+    this.#steps = new Steps(this.#held, this.#recorded, connection.lanes, readInput, around);
   }
 
   /**
@@ -72,6 +116,7 @@ export class Attempt {
     try {
       return await this.#toTheEnd(workflow);
     } finally {
+      this.#waits.end();
       this.#connection.heartbeat.release(held);
       leaveExit();
       active.delete(releasable);
@@ -79,27 +124,36 @@ export class Attempt {
   }
 
   async #toTheEnd<Input, Result>(workflow: Workflow<Input, Result>): Promise<Result> {
-    let result: Result;
-    try {
-      result = await workflow(this.#run<Input>());
-    } catch (error) {
-      return this.#fail(error);
-    }
+    const working = settled(() => workflow(this.#run<Input>()));
+    await Promise.race([working, this.#waits.suspended]);
+    const suspension = await this.#waits.close();
+    if (suspension !== undefined) throw suspension;
+    const ended = await working;
+    if (!ended.ok) return this.#fail(ended.error);
     await this.#drained();
     if (this.#held.lost !== undefined) throw this.#held.lost;
     if (this.#held.lapsed !== undefined) throw await this.#handBack(this.#held.lapsed);
-    return this.#complete(result);
+    return this.#complete(ended.value);
   }
 
   #run<Input>(): Run<Input> {
     const { lease, signal } = this.#held;
     const { input, inputMeta } = this.#granted.begun;
+    const waiting = {
+      ...{ connection: this.#connection, held: this.#held, steps: this.#steps },
+      ...{ activity: this.#activity, waits: this.#waits },
+    };
+    const gates = new Gates(waiting);
     return {
       runId: lease.runId,
       input: (input === null && inputMeta === null ? undefined : decode(input, inputMeta)) as Input,
       signal,
       step: this.#steps.step,
-      state: new RunState(this.#connection, this.#held, new StateWrites()),
+      state: new RunState(this.#connection, this.#held, new StateWrites(this.#activity)),
+      gate: (name, options) => gates.decided(name, options),
+      gates,
+      sleep: (name, time, options) => sleeping(waiting, name, time, options),
+      waitFor: (name, options) => waitingFor(waiting, name, options),
     };
   }
 
@@ -205,5 +259,17 @@ export class Attempt {
 
   #patience() {
     return { patienceMs: this.#connection.config.giveUpAfterMs };
+  }
+}
+
+type Settled<Result> =
+  | { readonly ok: true; readonly value: Result }
+  | { readonly ok: false; readonly error: unknown };
+
+async function settled<Result>(work: () => Result | Promise<Result>): Promise<Settled<Result>> {
+  try {
+    return { ok: true, value: await work() };
+  } catch (error) {
+    return { ok: false, error };
   }
 }

@@ -1,7 +1,8 @@
 import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
+import { plainJson } from "../encoding/plain-json.ts";
 import { TidebaseError } from "../errors.ts";
-import { checkRunId, newRunId } from "../ids.ts";
+import { checkRunId, newRunId, newSignalKey } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
 import { type EventOptions, followEvents, type RunEvent } from "./events.ts";
 
@@ -20,11 +21,22 @@ export interface CreateOptions<Value = unknown> {
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
+/** The event that a signal made; `recorded` when it had been sent before. */
+export type SignalSent = Output<"signals.send">;
+
+/** How a signal is sent. */
+export interface SignalOptions {
+  /** The same name and key again changes nothing. Default: a new one for every call. */
+  readonly key?: string;
+}
+
 /** One run, seen from outside. */
 export interface RunHandle<Result = unknown> {
   readonly runId: string;
   get(): Promise<Output<"runs.get">>;
   events(options?: EventOptions): AsyncGenerator<RunEvent, void, undefined>;
+  /** Tells the run that something happened; see `Tidebase.signal`. */
+  signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalSent>;
   /**
    * Waits for the end and gives the result. Throws `run_failed` when the run comes to rest in
    * `failed` (it may still be resumed) and `run_cancelled`.
@@ -81,12 +93,25 @@ export class Runs {
     return followEvents(this.#connection, runId, options);
   }
 
+  /** See `Tidebase.signal`. */
+  async signal(
+    runId: string,
+    name: string,
+    payload: unknown = null,
+    { key = newSignalKey() }: SignalOptions = {},
+  ): Promise<SignalSent> {
+    checkRunId(runId);
+    const plain = plainJson(payload, "signal_not_json", `signal "${name}"`);
+    return this.#connection.call("signals.send", { runId, name, payload: plain, key });
+  }
+
   /** A handle on a run that exists, or will. */
   attach<Result = unknown>(runId: string): RunHandle<Result> {
     return {
       runId,
       get: () => this.get(runId),
       events: (options) => this.events(runId, options),
+      signal: (name, payload, options) => this.signal(runId, name, payload, options),
       result: (options) => this.#result<Result>(runId, options),
     };
   }

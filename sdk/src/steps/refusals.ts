@@ -96,6 +96,7 @@ function advice(outcome: Refusal, of: StepOfRun): string {
   return `${step} was refused: ${outcome}.`;
 }
 
-function called({ name, key }: StepIdentity): string {
+/** The step as messages name it. */
+export function called({ name, key }: StepIdentity): string {
   return key === "" ? `"${name}"` : `"${name}" with key "${key}"`;
 }

@@ -4,12 +4,15 @@ import { lineOf, recordFailure } from "../failure.ts";
 import { type HeldLease, lossOf } from "../leases/lease.ts";
 import { sleep } from "../pause.ts";
 import type { Lanes } from "../transport/lanes.ts";
+import type { Activity } from "../waits/activity.ts";
+import type { Waits } from "../waits/waits.ts";
 import { callStep, type Ended, type StepWork } from "./call.ts";
 import { checkWork, declare, isAnnounced, retryInMs, type StepContract } from "./contract.ts";
 import { currentStep } from "./current.ts";
 import { type StepItem, stepItem } from "./item.ts";
-import type { JournalEntry, Recorded } from "./recorded.ts";
+import type { Claimed, JournalEntry, Recorded } from "./recorded.ts";
 import {
+  called,
   hashesDiffer,
   mismatch,
   outputTooLarge,
@@ -37,6 +40,9 @@ export type ReadInput = (name: string, key: string) => Promise<unknown>;
 /** A step that takes longer is announced in the background, so that people see it running. */
 const ANNOUNCE_AFTER_MS = 50;
 
+/** A longer pause before the next attempt suspends the run (model.md §17). */
+const LONGEST_PAUSE_MS = 30_000;
+
 /** How the steps of one attempt failed, for the failure of the run. */
 export type StepFailureClass = "step_failed" | "manual_review";
 
@@ -56,15 +62,25 @@ export class Steps {
   readonly #recorded: Recorded;
   readonly #lanes: Lanes;
   readonly #readInput: ReadInput;
+  readonly #activity: Activity;
+  readonly #waits: Waits;
   readonly #begunAt = performance.now();
   readonly #inFlight = new Map<Promise<unknown>, string>();
   readonly #failures = new Map<unknown, StepFailureClass>();
 
-  constructor(held: HeldLease, recorded: Recorded, lanes: Lanes, readInput: ReadInput) {
+  constructor(
+    held: HeldLease,
+    recorded: Recorded,
+    lanes: Lanes,
+    readInput: ReadInput,
+    { activity, waits }: { readonly activity: Activity; readonly waits: Waits },
+  ) {
     this.#held = held;
     this.#recorded = recorded;
     this.#lanes = lanes;
     this.#readInput = readInput;
+    this.#activity = activity;
+    this.#waits = waits;
   }
 
   readonly step: Step = <Output>(
@@ -91,12 +107,35 @@ export class Steps {
     return this.#failures.get(thrown);
   }
 
+  /**
+   * Takes the identity of a sleep or a wait, which are steps without a function. Throws
+   * `duplicate_step`.
+   */
+  claim(name: string, key: string): Claimed {
+    declare(name, { key });
+    return this.#recorded.claim(name, key);
+  }
+
+  /** Records such a step as completed, with null for its output. */
+  async note({ name, unfinished }: Claimed, key: string): Promise<void> {
+    while (this.#activity.hold !== undefined) await this.#activity.hold;
+    const item = stepItem(this.#held.lease, name, { key }, undefined);
+    const attempt = (unfinished?.attempt ?? 0) + 1;
+    const recorded = this.#lanes
+      .complete(`{${item.members},"attempt":${attempt},"output":null}`)
+      .then(({ outcome }) => {
+        if (outcome !== "completed") throw this.#refused(outcome, item);
+      });
+    await this.#tracked(recorded, name);
+  }
+
   async #step(name: string, contract: StepContract, work: StepWork<unknown>): Promise<unknown> {
     checkWork(name, contract, work);
     const declared = declare(name, contract);
     const claimed = this.#recorded.claim(name, contract.key ?? "", contract.was);
     const item = stepItem(this.#held.lease, claimed.name, contract, declared);
     if (claimed.entry !== undefined) return this.#replay(item, claimed.entry);
+    while (this.#activity.hold !== undefined) await this.#activity.hold;
     this.#held.signal.throwIfAborted();
     const { unfinished } = claimed;
     const doing: Doing = {
@@ -104,9 +143,17 @@ export class Steps {
       failures: unfinished?.failures ?? 0,
       asks: unfinished !== undefined || this.#recorded.isPartial || isAnnounced(contract),
     };
-    const execution = this.#execute(doing, unfinished?.retryInMs ?? 0);
+    return this.#tracked(this.#execute(doing, unfinished?.retryInMs ?? 0), name);
+  }
+
+  /** In flight until it has settled: the lease is not given away meanwhile. */
+  #tracked<Value>(execution: Promise<Value>, name: string): Promise<Value> {
     this.#inFlight.set(execution, name);
-    const landed = () => this.#inFlight.delete(execution);
+    this.#activity.began();
+    const landed = () => {
+      this.#inFlight.delete(execution);
+      this.#activity.ended();
+    };
     execution.then(landed, landed);
     return this.#held.guard(execution);
   }
@@ -119,7 +166,8 @@ export class Steps {
 
   /** Attempts until one succeeds or the policy is spent. */
   async #execute(doing: Doing, retryInMs: number): Promise<unknown> {
-    await this.#restOfPause(retryInMs);
+    const restMs = retryInMs - (performance.now() - this.#begunAt);
+    if (restMs > 0) await this.#pause(doing.item, restMs);
     for (;;) {
       if (doing.asks) {
         const begun = await this.#begin(doing);
@@ -129,15 +177,22 @@ export class Steps {
       if (ended.ok) return await this.#complete(doing, ended.value);
       const pause = await this.#fail(doing, ended);
       if (pause === undefined) throw ended.error;
-      await sleep(pause, this.#held.signal);
+      await this.#pause(doing.item, pause);
       doing.attempt += 1;
     }
   }
 
-  /** A backoff that an earlier worker began lasts to its end. */
-  async #restOfPause(retryMs: number): Promise<void> {
-    const left = retryMs - (performance.now() - this.#begunAt);
-    if (left > 0) await sleep(left, this.#held.signal);
+  /** A long one is no work: the run may be suspended for it. */
+  async #pause({ name, key }: StepItem, ms: number): Promise<void> {
+    if (ms <= LONGEST_PAUSE_MS || this.#waits.blocks) return sleep(ms, this.#held.signal);
+    const dueAt = performance.now() + ms;
+    const says = `the next attempt at step ${called({ name, key })}`;
+    const pausing = this.#waits.until({ retry: { name, key }, says }, undefined, async () => {
+      const leftMs = dueAt - performance.now();
+      return leftMs <= 0 ? { value: undefined } : { leftMs };
+    });
+    this.#activity.ended();
+    return pausing.finally(() => this.#activity.began());
   }
 
   /** The recorded value when the step turns out to be completed; undefined to execute it. */
@@ -226,8 +281,8 @@ export class Steps {
     const pause = signal.aborted ? undefined : retryInMs(doing.contract.retry, doing.failures);
     const outcome = await this.#recordFailure(doing, error, reason, pause);
     doing.asks ||= outcome === "completed"; // recorded all the same: the server has its output
-    if (pause !== undefined && (outcome === "failed_retryable" || outcome === "completed"))
-      return pause;
+    if (pause !== undefined && outcome === "completed") return 0;
+    if (pause !== undefined && outcome === "failed_retryable") return pause;
     // What an aborted function throws is often the reason of the abort: not a failure of its own.
     if (!signal.aborted)
       this.#failures.set(error, outcome === "manual_review" ? outcome : "step_failed");

@@ -3,6 +3,13 @@ import type { Awaited } from "./suspension.ts";
 /** No timer of Node runs longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+interface Branch {
+  /** It waits no longer, however that came. */
+  leave(): void;
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
 /** A branch that waits until something nudges it to look again. */
 export class Parked {
   readonly what: Awaited;
@@ -11,20 +18,20 @@ export class Parked {
   /** When time alone ends the wait, by `performance.now()`. */
   readonly dueAt: number;
   readonly #signal: AbortSignal;
-  readonly #settle: { resolve(): void; reject(reason: unknown): void };
+  readonly #branch: Branch;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     what: Awaited,
     { blocks, leftMs }: { readonly blocks: boolean; readonly leftMs: number | undefined },
     signal: AbortSignal,
-    settle: { resolve(): void; reject(reason: unknown): void },
+    branch: Branch,
   ) {
     this.what = what;
     this.blocks = blocks;
     this.dueAt = performance.now() + (leftMs ?? Number.POSITIVE_INFINITY);
     this.#signal = signal;
-    this.#settle = settle;
+    this.#branch = branch;
     signal.addEventListener("abort", this.#stop, { once: true });
     if (leftMs !== undefined)
       this.#timer = setTimeout(() => this.nudge(), Math.min(leftMs, LONGEST_TIMER_MS));
@@ -33,17 +40,18 @@ export class Parked {
   /** Something may have happened: look again. */
   nudge(): void {
     this.drop();
-    this.#settle.resolve();
+    this.#branch.resolve();
   }
 
   /** From now on nothing ends the wait. */
   drop(): void {
     clearTimeout(this.#timer);
+    this.#branch.leave();
     this.#signal.removeEventListener("abort", this.#stop);
   }
 
   readonly #stop = () => {
     this.drop();
-    this.#settle.reject(this.#signal.reason);
+    this.#branch.reject(this.#signal.reason);
   };
 }

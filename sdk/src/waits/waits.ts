@@ -1,5 +1,6 @@
 import type { Connection } from "../connection.ts";
-import { isTidebaseError, type TidebaseError } from "../errors.ts";
+import type { TidebaseError } from "../errors.ts";
+import { isLoss } from "../leases/fenced.ts";
 import type { HeldLease } from "../leases/lease.ts";
 import { pauseMs, sleep } from "../pause.ts";
 import type { RunEvent } from "../runs/events.ts";
@@ -15,7 +16,7 @@ import { watch } from "./watch.ts";
 export type OnWait = "suspend" | "block";
 
 /** What a look found: the thing has happened, or how long until time alone ends the wait. */
-export type Look<Value> = { readonly value: Value } | { readonly leftMs?: number };
+export type Look<Value> = { readonly value: Value } | { readonly leftMs?: number | undefined };
 
 /** What is over so soon is waited for in the process (model.md §17). */
 const SHORT_MS = 30_000;
@@ -96,11 +97,7 @@ export class Waits {
   end(): void {
     this.#watching.abort();
     clearTimeout(this.#watchTimer);
-    for (const parked of this.#parked)
-      if (parked.what.retry === undefined) {
-        parked.drop();
-        this.#parked.delete(parked);
-      }
+    for (const parked of this.#parked) if (parked.what.retry === undefined) parked.drop();
   }
 
   #park(
@@ -110,11 +107,8 @@ export class Waits {
     const { signal } = this.#held;
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const leave = (): true => this.#parked.delete(parked) || true;
-      const parked: Parked = new Parked(what, how, signal, {
-        resolve: () => leave() && resolve(),
-        reject: (reason) => leave() && reject(reason),
-      });
+      const leave = () => void this.#parked.delete(parked);
+      const parked: Parked = new Parked(what, how, signal, { leave, resolve, reject });
       this.#parked.add(parked);
       if (what.gate !== undefined || what.signal !== undefined) this.#watchSoon();
       this.#rest();
@@ -185,6 +179,7 @@ export class Waits {
       goOn = resolve;
     });
     held.isLeaving = true;
+    let lost: TidebaseError | undefined;
     try {
       const patienceMs = this.#connection.config.giveUpAfterMs;
       const options = { patienceMs, signal };
@@ -192,11 +187,10 @@ export class Waits {
       if (answer.outcome === "waiting") return this.#over(waiting, waits, answer.wakeAt);
       this.#fruitless += 1;
     } catch (error) {
-      if (isTidebaseError(error, "lease_lost", "run_cancelled", "run_not_found"))
-        held.stays(error);
+      if (isLoss(error)) lost = error;
       else held.stop(error);
     }
-    held.stays();
+    held.stays(lost);
     this.#asking = undefined;
     this.#settling = false;
     this.#activity.hold = undefined;
@@ -210,7 +204,6 @@ export class Waits {
     const reason = suspended(this.#held.lease.runId, what, waits, wakeAt);
     this.#closed = true;
     for (const parked of this.#parked) parked.drop();
-    this.#parked.clear();
     this.end();
     this.#held.stop(reason);
     this.#suspend(reason);
