@@ -21,6 +21,10 @@ afterEach(async () => {
   await Promise.all(senders.splice(0).map((sender) => sender.stop()));
 });
 
+/** Polls for as long as a busy machine may need. */
+const soon = <T>(see: () => T, options: { timeout?: number; interval?: number } = {}) =>
+  expect.poll(see, { timeout: 10_000, ...options });
+
 /** Another process that sends; it ends with the test. */
 function dispatcher(): Dispatcher {
   const sender = startDispatcher(database, {
@@ -81,12 +85,12 @@ test("a message is signed as Standard Webhooks says, and keeps its id over retri
   receiver.answer = answerWith(500);
   const runId = await run(workflow);
   const sender = dispatcher();
-  await expect.poll(() => receiver.received.length).toBe(1);
-  await expect.poll(async () => (await deliveriesOf(webhookId))[0]?.lastStatus).toBe(500);
+  await soon(() => receiver.received.length).toBe(1);
+  await soon(async () => (await deliveriesOf(webhookId))[0]?.lastStatus).toBe(500);
   receiver.answer = answerWith(204);
   await db.advance("10 seconds");
-  await expect.poll(() => receiver.received.length).toBe(2);
-  await expect.poll(() => statuses(webhookId)).toEqual(["delivered"]);
+  await soon(() => receiver.received.length).toBe(2);
+  await soon(() => statuses(webhookId)).toEqual(["delivered"]);
   await sender.stop();
   const [delivery] = await deliveriesOf(webhookId);
   expect(delivery).toMatchObject({ attempts: 2, type: "run.created", lastStatus: 204 });
@@ -110,10 +114,10 @@ test("while a secret is rotated the old and the new one verify, later only the n
   const both = [secret, String(rotated["secret"])];
   const sender = dispatcher();
   await run(workflow);
-  await expect.poll(() => receiver.received.length).toBe(1);
+  await soon(() => receiver.received.length).toBe(1);
   await db.advance("2 hours");
   await run(workflow);
-  await expect.poll(() => receiver.received.length).toBe(2);
+  await soon(() => receiver.received.length).toBe(2);
   await sender.stop();
   const verifies = (n: number, key: string) => {
     const { text = "", headers = {} } = receiver.received[n] ?? {};
@@ -166,27 +170,21 @@ test("receivers that fail, hang, drip or flood delay nobody else", async () => {
   for (const { workflow } of good) await runs(workflow, 50);
   const started = performance.now();
   const sender = dispatcher();
-  await expect
-    .poll(() => good.map(({ receiver }) => receiver.received.length), { timeout: 9000 })
-    .toEqual([50, 50, 50]);
+  await soon(() => good.map(({ receiver }) => receiver.received.length), { timeout: 9000 }).toEqual(
+    [50, 50, 50],
+  );
   console.log(`150 good deliveries in ${Math.round(performance.now() - started)} ms`);
   const of = (name: string) => deliveriesOf(webhookIds.get(name) ?? "");
   const seen = async (name: string) =>
     (await of(name)).reduce((n, one) => n + Number(one.attempts > 0), 0);
   expect((await of("hangs")).every(({ status }) => status === "pending")).toBe(true);
-  await expect
-    .poll(async () => (await of("drips")).every((d) => d.status === "delivered"))
-    .toBe(true);
-  await expect
-    .poll(async () => (await of("floods")).every((d) => d.status === "delivered"))
-    .toBe(true);
+  await soon(async () => (await of("drips")).every((d) => d.status === "delivered")).toBe(true);
+  await soon(async () => (await of("floods")).every((d) => d.status === "delivered")).toBe(true);
   for (const name of ["fails", "redirects", "crowded"])
     expect(await seen(name), `${name}: the circuit closes after a few`).toBeLessThan(15);
-  await expect
-    .poll(async () => (await of("hangs")).filter((d) => d.lastError === "timeout").length, {
-      timeout: 15_000,
-    })
-    .toBeGreaterThan(4);
+  await soon(async () => (await of("hangs")).filter((d) => d.lastError === "timeout").length, {
+    timeout: 15_000,
+  }).toBeGreaterThan(4);
   await sender.stop();
   for (const webhookId of webhookIds.values())
     await call("webhooks.update", { webhookId, disabled: true });
@@ -215,16 +213,15 @@ test("a backlog of thousands, and dozens of receivers that hang, stand before no
   const good = await hooked();
   const from = performance.now();
   const sender = dispatcher();
-  await expect.poll(() => hanging.every(({ receiver }) => receiver.received.length > 0)).toBe(true);
+  await soon(() => hanging.every(({ receiver }) => receiver.received.length > 0)).toBe(true);
   for (let n = 1; n <= 20; n++) {
     await run(good.workflow);
     sender.nudge();
-    await expect.poll(() => good.receiver.received.length, { timeout: 5000, interval: 5 }).toBe(n);
+    await soon(() => good.receiver.received.length, { timeout: 5000, interval: 5 }).toBe(n);
   }
   console.log(`20 good deliveries, one after another: ${Math.round(performance.now() - from)} ms`);
   expect(hanging[0]?.receiver.received.length).toBeLessThanOrEqual(8);
   for (const { webhookId } of hanging) await call("webhooks.update", { webhookId, disabled: true });
-  await sender.stop();
 }, 60_000);
 
 test("a day of failures makes a delivery dead, the run says so, and it can be sent again", async () => {
@@ -234,16 +231,14 @@ test("a day of failures makes a delivery dead, the run says so, and it can be se
   const lease = { runId, grantId: newGrant() };
   const { epoch } = await call("runs.begin", lease);
   await call("runs.complete", { ...lease, epoch });
-  const sender = dispatcher();
-  await expect
-    .poll(
-      async () => {
-        await db.advance("1 hour");
-        return statuses(webhookId);
-      },
-      { timeout: 20_000, interval: 20 },
-    )
-    .toEqual(["dead", "dead", "dead"]);
+  dispatcher();
+  await soon(
+    async () => {
+      await db.advance("1 hour");
+      return statuses(webhookId);
+    },
+    { timeout: 20_000, interval: 20 },
+  ).toEqual(["dead", "dead", "dead"]);
   const attempts = receiver.received.length;
   const { events } = await call("events.list", { runId, types: ["delivery.failed"] });
   expect(events).toHaveLength(3);
@@ -261,17 +256,16 @@ test("a day of failures makes a delivery dead, the run says so, and it can be se
     redelivered: 1,
     more: false,
   });
-  await expect.poll(() => receiver.received.length).toBe(attempts + 1);
+  await soon(() => receiver.received.length).toBe(attempts + 1);
   expect(receiver.received.at(-1)?.headers["webhook-id"]).toBe(deliveryId);
   expect(await call("deliveries.redeliver", { webhookId })).toEqual({
     redelivered: 2,
     more: false,
   });
-  await expect.poll(() => statuses(webhookId)).toEqual(["delivered", "delivered", "delivered"]);
+  await soon(() => statuses(webhookId)).toEqual(["delivered", "delivered", "delivered"]);
   await expect(call("deliveries.redeliver", { deliveryId })).rejects.toMatchObject({
     code: "delivery_not_dead",
   });
-  await sender.stop();
 }, 60_000);
 
 test("what a process claimed and never settled is sent by another after a minute, not before", async () => {
@@ -280,16 +274,15 @@ test("what a process claimed and never settled is sent by another after a minute
   const places = { webhookIds: [], sending: [], each: 8, limit: 64 };
   const claimed = await database.many(claim, places);
   expect(claimed.filter((one) => one.webhookId === webhookId)).toHaveLength(1);
-  const sender = dispatcher();
+  dispatcher();
   await db.advance("50 seconds");
   const other = await hooked();
   await run(other.workflow);
-  await expect.poll(() => other.receiver.received.length).toBe(1);
+  await soon(() => other.receiver.received.length).toBe(1);
   expect(receiver.received).toHaveLength(0);
   await db.advance("15 seconds");
-  await expect.poll(() => statuses(webhookId)).toEqual(["delivered"]);
+  await soon(() => statuses(webhookId)).toEqual(["delivered"]);
   expect(await deliveriesOf(webhookId)).toMatchObject([{ attempts: 2 }]);
-  await sender.stop();
 });
 
 test("after five failures in a row nothing is sent for half a minute, then one to try", async () => {
@@ -305,35 +298,30 @@ test("after five failures in a row nothing is sent for half a minute, then one t
     return listed.find((one) => one.webhookId === webhookId);
   };
   await runs(workflow, 30);
-  const sender = dispatcher();
-  await expect.poll(async () => (await state())?.closedUntil).not.toBeNull();
-  await expect
-    .poll(async () =>
-      (await deliveriesOf(webhookId)).some((d) => d.attempts > 0 && d.lastStatus === null),
-    )
-    .toBe(false);
+  dispatcher();
+  await soon(async () => (await state())?.closedUntil).not.toBeNull();
+  await soon(async () =>
+    (await deliveriesOf(webhookId)).some((d) => d.attempts > 0 && d.lastStatus === null),
+  ).toBe(false);
   const before = receiver.received.length;
   expect(before).toBeLessThan(14);
   expect(await state()).toMatchObject({ failures: 5 });
   await db.advance("31 seconds");
-  await expect.poll(async () => (await state())?.failures).toBe(6);
+  await soon(async () => (await state())?.failures).toBe(6);
   expect(receiver.received).toHaveLength(before + 1);
   receiver.answer = answerWith(204);
   await db.advance("1 minute");
-  await expect
-    .poll(async () => (await statuses(webhookId)).every((s) => s === "delivered"))
-    .toBe(true);
+  await soon(async () => (await statuses(webhookId)).every((s) => s === "delivered")).toBe(true);
   expect(await state()).toMatchObject({ failures: 0, closedUntil: null, pending: 0 });
-  await sender.stop();
 });
 
 test("several processes send, and none sends what another has claimed", async () => {
   const hooks = await Promise.all([hooked(), hooked()]);
   for (const { workflow } of hooks) await runs(workflow, 150);
   for (const sender of [dispatcher(), dispatcher(), dispatcher()]) sender.nudge();
-  await expect
-    .poll(() => hooks.map(({ receiver }) => receiver.received.length), { timeout: 15_000 })
-    .toEqual([150, 150]);
+  await soon(() => hooks.map(({ receiver }) => receiver.received.length), {
+    timeout: 15_000,
+  }).toEqual([150, 150]);
   for (const { receiver, webhookId } of hooks) {
     const ids = receiver.received.map(({ headers }) => headers["webhook-id"]);
     expect(new Set(ids).size).toBe(150);
@@ -348,21 +336,20 @@ test("run.invoke is sent again until somebody has begun the run", async () => {
   const lease = { runId, grantId: newGrant() };
   const { epoch } = await call("runs.begin", lease);
   await call("runs.release", { ...lease, epoch, reason: "shutdown" });
-  const sender = dispatcher();
-  await expect.poll(() => receiver.received.length).toBe(1);
+  dispatcher();
+  await soon(() => receiver.received.length).toBe(1);
   expect(receiver.received[0]?.message).toMatchObject({
     type: "run.invoke",
     data: { runId, workflow, status: "pending", reason: "run.released", seq: 3 },
   });
-  await expect.poll(async () => (await deliveriesOf(webhookId))[0]?.lastStatus).toBe(202);
+  await soon(async () => (await deliveriesOf(webhookId))[0]?.lastStatus).toBe(202);
   await db.advance("61 seconds");
-  await expect.poll(() => receiver.received.length).toBe(2);
-  await expect.poll(async () => (await deliveriesOf(webhookId))[0]?.attempts).toBe(2);
+  await soon(() => receiver.received.length).toBe(2);
+  await soon(async () => (await deliveriesOf(webhookId))[0]?.attempts).toBe(2);
   await call("runs.begin", { runId, grantId: newGrant() });
   await db.advance("61 seconds");
-  await expect.poll(() => statuses(webhookId)).toEqual(["delivered"]);
+  await soon(() => statuses(webhookId)).toEqual(["delivered"]);
   expect(receiver.received).toHaveLength(2);
-  await sender.stop();
 });
 
 test("a run.invoke that nobody follows for a day is dead", async () => {
@@ -373,20 +360,19 @@ test("a run.invoke that nobody follows for a day is dead", async () => {
   const { epoch } = await call("runs.begin", lease);
   await call("runs.release", { ...lease, epoch, reason: "shutdown" });
   await db.advance("25 hours");
-  const sender = dispatcher();
-  await expect.poll(() => statuses(webhookId)).toEqual(["dead"]);
+  dispatcher();
+  await soon(() => statuses(webhookId)).toEqual(["dead"]);
   expect(await deliveriesOf(webhookId)).toMatchObject([
     { attempts: 1, lastStatus: 202, lastError: "run_not_begun" },
   ]);
-  await sender.stop();
 });
 
 test("410 ends the webhook: the delivery is dead, and nothing more is sent or kept for it", async () => {
   const { receiver, workflow, webhookId } = await hooked();
   receiver.answer = answerWith(410);
   await run(workflow);
-  const sender = dispatcher();
-  await expect.poll(() => statuses(webhookId)).toEqual(["dead"]);
+  dispatcher();
+  await soon(() => statuses(webhookId)).toEqual(["dead"]);
   await run(workflow);
   expect(await statuses(webhookId)).toEqual(["dead"]);
   const { webhooks } = await call("webhooks.list", { limit: 200 });
@@ -397,8 +383,7 @@ test("410 ends the webhook: the delivery is dead, and nothing more is sent or ke
   const enabled = await call("webhooks.update", { webhookId, disabled: false });
   expect(enabled).toMatchObject({ disabledAt: null, disabledReason: null, failures: 0 });
   await run(workflow);
-  await expect.poll(() => statuses(webhookId)).toEqual(["delivered", "dead"]);
-  await sender.stop();
+  await soon(() => statuses(webhookId)).toEqual(["delivered", "dead"]);
 });
 
 test("closing waits a moment for what is under way, then leaves it to others", async () => {
@@ -406,7 +391,7 @@ test("closing waits a moment for what is under way, then leaves it to others", a
   receiver.answer = () => {};
   await run(workflow);
   const sender = dispatcher();
-  await expect.poll(() => receiver.received.length).toBe(1);
+  await soon(() => receiver.received.length).toBe(1);
   const from = performance.now();
   await sender.stop();
   expect(performance.now() - from).toBeLessThan(6000);
@@ -417,6 +402,6 @@ test("a process that writes sends at once what it wrote", async () => {
   const { receiver, workflow } = await hooked();
   const writer = senderOf(db.url);
   await writer.call("runs.create", { workflow });
-  await expect.poll(() => receiver.received.length).toBe(1);
+  await soon(() => receiver.received.length).toBe(1);
   await writer.core.close();
 });

@@ -160,7 +160,8 @@ test("a gate's message shows the gate; only a webhook that decides gets codes an
   const sender = senderOf(db.url, { webhooks: { ...webhooks, resolve: async () => [] } });
   const { gate } = await sender.call("gates.open", { ...lease, name: "pay", prompt: "Pay?" });
   const { gateId } = gate as { gateId: string };
-  await expect.poll(() => [plain.received.length, deciding.received.length]).toEqual([1, 1]);
+  const arrived = () => [plain.received.length, deciding.received.length];
+  await expect.poll(arrived, { timeout: 10_000 }).toEqual([1, 1]);
   await sender.core.close();
   const shown = { gateId, name: "pay", prompt: "Pay?", status: "open", risk: "normal" };
   const page = `https://tidebase.example/gates/${gateId}`;

@@ -1,7 +1,6 @@
 import { afterAll, expect, test } from "vitest";
 import { openDatabase } from "../../core/src/database.ts";
 import { issueForChannel } from "../../core/src/gates/channel.ts";
-import { openAddress } from "../../core/src/store/address.ts";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { createApp } from "../src/index.ts";
 import { auditOf, browser, gateOf, openGate, type TestGate } from "./gate-support.ts";
@@ -9,7 +8,7 @@ import { auditOf, browser, gateOf, openGate, type TestGate } from "./gate-suppor
 const db = useDatabase();
 const app = createApp(db.core);
 const reader = browser(app);
-const channels = openDatabase({ address: openAddress({ databaseUrl: db.url }) });
+const channels = openDatabase({ databaseUrl: db.url });
 afterAll(() => channels.close());
 
 /** What a channel's message would carry. */

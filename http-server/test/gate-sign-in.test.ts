@@ -151,7 +151,7 @@ test("the inbox lists open gates to somebody signed in, oldest first and in page
   const human = await signedIn(app, db);
   let text = "";
   for (let path: string | undefined = "/gates"; path !== undefined; ) {
-    const page = await (await human.get(path)).text();
+    const page: string = await (await human.get(path)).text();
     text += page;
     path = /href="(\/gates\?cursor=[^"]+)"/.exec(page)?.[1]?.replaceAll("&amp;", "&");
   }

@@ -101,6 +101,20 @@ describe("a code decides nothing", () => {
   });
 });
 
+test("a gate that asks for two people is approved by the second one's code", async () => {
+  const { gateId } = await openGate(db, { ...HIGH, approvals: 2 });
+  const input = { gateId, proposedDecision: "approved" };
+  const first = { ...input, approvalCode: await codeFor(db, gateId) };
+  expect(await agent.call("tidebase_resolve_gate", first)).toMatchObject({
+    ...{ outcome: "voted", votes: 1, approvals: 2 },
+    hints: [expect.stringContaining("Others")],
+  });
+  const again = { ...input, approvalCode: await codeFor(db, gateId) };
+  expect(await agent.call("tidebase_resolve_gate", again)).toMatchObject({ votes: 1 });
+  const second = { ...input, approvalCode: await codeFor(db, gateId, "approved", "bob") };
+  expect(await agent.call("tidebase_resolve_gate", second)).toMatchObject({ outcome: "approved" });
+});
+
 test("a gate whose time is over is not approved", async () => {
   const { gateId } = await openGate(db, { ...HIGH, expiresInMs: 60_000 });
   const code = await codeFor(db, gateId);

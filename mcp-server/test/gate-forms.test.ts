@@ -1,4 +1,4 @@
-import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
+import { type ElicitResult, ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
 import { beforeEach, describe, expect, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { decide, gateOf, newHuman, openGate, phraseIn } from "./gate-support.ts";
@@ -162,9 +162,11 @@ test("what a run wrote stays on its own line of the form, cut and without hidden
 describe("a form that nobody fills in leaves the gate open", () => {
   test("when the human declines after reading", async () => {
     const { gateId } = await openGate(db);
-    human.will(
-      () => new Promise((resolve) => setTimeout(() => resolve({ action: "cancel" }), 320)),
-    );
+    human.will(async () => {
+      const since = performance.now();
+      await expect.poll(() => performance.now() - since).toBeGreaterThan(320); // reads, at least
+      return { action: "cancel" };
+    });
     const answer = await agent.call("tidebase_resolve_gate", approve(gateId));
     expect(answer).toMatchObject({ gateId, outcome: "declined" });
     expect(await gateOf(db, gateId)).toMatchObject({ status: "open" });
@@ -179,14 +181,18 @@ describe("a form that nobody fills in leaves the gate open", () => {
     expect(error.ways.map(({ by }: Answer) => by)).toEqual(["code", "terminal"]);
   });
 
-  test("when the client fails, whatever it says", async () => {
+  test.each([
+    [ErrorCode.InternalError, "could not show the form"],
+    [ErrorCode.MethodNotFound, "could not show the form"],
+    [ErrorCode.RequestTimeout, "did not answer the form in time"],
+  ])("when the client fails with %i, whatever it says", async (code, message) => {
     const { gateId } = await openGate(db);
     human.will((form) => {
-      throw new Error(`I will not show ${phraseIn(form)}`);
+      throw new McpError(code, `I will not show ${phraseIn(form)}`);
     });
     const error = await refusedByForm(gateId);
     expect(error).toMatchObject({ outcome: "pendingHuman" });
-    expect(error.message).toContain("could not show the form");
+    expect(error.message).toContain(message);
   });
 
   test("when the client shows no forms", async () => {

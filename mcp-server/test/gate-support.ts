@@ -36,8 +36,13 @@ export async function codeFor(
   db: TestDatabase,
   gateId: string,
   decision: "approved" | "rejected" = "approved",
+  name = "ada",
 ): Promise<string> {
-  const issued = await db.core.execute(operationNamed("gates.code"), { gateId, decision }, ADA);
+  const issued = await db.core.execute(
+    operationNamed("gates.code"),
+    { gateId, decision },
+    { ...ADA, name },
+  );
   return String((issued as Json)["code"]);
 }
 

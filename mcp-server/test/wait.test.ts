@@ -20,12 +20,6 @@ const backends = {
 
 describe.each(["database", "server"] as const)("next to a %s", (kind) => {
   const agent = useAgent(backends[kind]);
-  const wait = (input: object, onprogress?: () => void) =>
-    agent.client.callTool(
-      { name: "tidebase_wait_for_run", arguments: { ...input } },
-      undefined,
-      onprogress === undefined ? {} : { onprogress },
-    );
 
   test("waiting ends with the time when nothing happens, and says so", async () => {
     const { runId } = await db.begun();
@@ -42,15 +36,19 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
   test("waiting ends with a change, and with one that came before the call", async () => {
     const lease = await db.begun();
     const { runId } = lease;
-    const change = (): Promise<object> =>
-      db.call("state.write", { ...lease, kind: "set", value: { at: Math.random() } });
-    const changing = new Promise((resolve) => {
-      // progress is told after the first look: the change comes while the tool waits
-      void wait({ runId, timeoutMs: 20_000 }, () => resolve(change())).then(resolve);
-    });
-    const answer = await agent.call("tidebase_wait_for_run", { runId, timeoutMs: 20_000 });
+    let changing: Promise<unknown> | undefined;
+    const { structuredContent } = await agent.client.callTool(
+      { name: "tidebase_wait_for_run", arguments: { runId, timeoutMs: 20_000 } },
+      undefined,
+      {
+        onprogress() {
+          // told after the first look: the change comes while the tool waits
+          changing ??= db.call("state.write", { ...lease, kind: "set", value: 1 });
+        },
+      },
+    );
     await changing;
-    expect(answer).toMatchObject({ timedOut: false, run: { lastSeq: 3 } });
+    expect(structuredContent).toMatchObject({ timedOut: false, run: { lastSeq: 3 } });
     const missed = await agent.call("tidebase_wait_for_run", { runId, afterSeq: 2 });
     expect(missed).toMatchObject({ timedOut: false });
     expect(missed.waitedMs).toBeLessThan(5000);

@@ -22,10 +22,11 @@ export async function openGate(
   { tidebase }: TestServer,
   runId: string,
   name: string,
+  key = "",
 ): Promise<string> {
   const found = async () => {
     const { gates } = await tidebase.call("gates.list", { runId });
-    return gates.find((gate) => gate.name === name)?.gateId ?? "";
+    return gates.find((gate) => gate.name === name && gate.key === key)?.gateId ?? "";
   };
   await expect.poll(found).not.toBe("");
   return found();

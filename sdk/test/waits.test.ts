@@ -135,6 +135,7 @@ test("a timeout is an outcome, and stays it when the signal comes too late", asy
 
 test("a short timeout is spent in the process, and a signal ends it sooner", async () => {
   expect(await waiter(newRunId(), { timeout: 30 })()).toEqual({ timedOut: true });
+  server.requests.length = 0;
   const runId = newRunId();
   const waiting = waiter(runId, { timeout: "29s" })();
   await expect.poll(() => server.requests.some((path) => path.endsWith("/take"))).toBe(true);

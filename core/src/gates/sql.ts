@@ -295,11 +295,12 @@ export const extend = statement<
      where run_id = (select run_id from tidebase.gates where gate_id = $gate_id::uuid) for no key update
   ), extended as (
     update tidebase.gates g set expires_at = tidebase.now() + $expires_in_ms::bigint * interval '1 ms' from held
-     where g.gate_id = $gate_id::uuid and g.run_id = held.run_id and g.decided_at is null
+     where g.gate_id = $gate_id::uuid and g.decided_at is null
        and (g.expires_at is null or g.expires_at > tidebase.now())
     returning g.run_id, g.gate_id, g.name, g.key, g.expires_at
   ), counted as (
-    update tidebase.runs r set last_seq = r.last_seq + 1 from extended where r.run_id = extended.run_id
+    update tidebase.runs r set last_seq = r.last_seq + 1 from extended
+     where r.run_id = extended.run_id and r.run_id = any (array(select run_id from extended))
     returning r.run_id, r.last_seq
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
