@@ -92,14 +92,8 @@ test("through a pipe it is refused, changes nothing, and is on record", async ()
 
 test("a terminal for one stream only is none", async () => {
   const gateId = await asked();
-  const half = { stdin: "approve\n", terminals: ["stdin", "stderr"] as const };
-  const ended = await runInside(
-    folder,
-    ["gates", "decide", gateId, "--approve"],
-    env(),
-    half.stdin,
-    half.terminals,
-  );
+  const decide = ["gates", "decide", gateId, "--approve"];
+  const ended = await runInside(folder, decide, env(), "approve\n", ["stdin", "stderr"]);
   expect(ended).toMatchObject({ code: 1, stdout: "" });
   expect(await seen(gateId)).toMatchObject({ status: "open" });
 });

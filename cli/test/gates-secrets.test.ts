@@ -119,3 +119,19 @@ test("a gate that is decided, or that nobody opened, gets neither code nor link"
     }
   expect([await issued("gate_proofs"), await issued("sessions")]).toEqual(before);
 });
+
+test("a question that changes while a code for it is made gets no code shown", async () => {
+  const lease = await db.begun();
+  const { gateId } = await db.gate(lease, { prompt: "Send one?" });
+  const client = await db.pool.connect();
+  await client.query("begin");
+  await client.query("lock table tidebase.gate_proofs in share mode");
+  const ended = atTerminal("code", gateId, "--approve", "--json");
+  await db.blocked(1);
+  await db.gate(lease, { prompt: "Send a million?" });
+  await client.query("commit");
+  client.release();
+  const { code, stdout, stderr } = await ended;
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(JSON.parse(stderr).error.code).toBe("gate_changed");
+});

@@ -38,6 +38,7 @@ test("runs and keys answer the same through a server as through its database", a
     items: [{ ...lease, name: "draw", output: ["\0", "\ud800"] }],
   });
   await db.call("state.write", { ...lease, kind: "set", value: { a: [1] } });
+  const { gateId } = await db.gate(lease, { data: ["\0", "\ud800"] });
   await db.call("runs.fail", { ...lease, error: { message: "boom" } });
   for (const args of [
     ["runs", "list", "--status", "failed,interrupted", "--search", "boom"],
@@ -48,6 +49,11 @@ test("runs and keys answer the same through a server as through its database", a
     ["runs", "events", runId, "--types", "run.created,run.failed"],
     ["runs", "state", runId, "--path", "/a"],
     ["runs", "state", runId, "--versions"],
+    ["gates", "list"],
+    ["gates", "list", "--status", "closed"],
+    ["gates", "show", gateId],
+    ["webhooks", "list"],
+    ["deliveries", "list"],
     ["keys", "list"],
   ]) {
     const far = await tidebase(...args, "--json");

@@ -101,20 +101,21 @@ export function openCore(options: CoreOptions): Core {
     actor: Actor,
   ): Promise<z.output<Op["output"]>> {
     await authorize(db, operation, raw, actor);
-    const input = parseInput(operation, raw);
     const fail = (code: ErrorCode, data = {}) => new TidebaseError(code, data);
-    if (isPrivileged(operation)) await note(db, operation, input, actor, "attempted");
+    const noted = async (about: unknown, outcome: string): Promise<void> => {
+      if (isPrivileged(operation)) await note(db, operation, about, actor, outcome);
+    };
     try {
+      const input = parseInput(operation, raw);
+      await noted(input, "attempted");
       const answer = await operation.run({ db, actor, limits, checkUrl, fail }, input);
       if (operation.effect !== "read") touched(runsTouched(input, answer));
       if (fillsOutbox(operation)) webhooks.nudge();
-      if (isPrivileged(operation))
-        await note(db, operation, { ...input, ...answer }, actor, "done");
+      await noted({ ...input, ...answer }, "done");
       if (options.checkAnswers === true) operation.output.parse(JSON.parse(toJson(answer)));
       return answer as z.output<Op["output"]>;
     } catch (error) {
-      if (isPrivileged(operation) && error instanceof TidebaseError)
-        await note(db, operation, input, actor, error.code);
+      if (error instanceof TidebaseError) await noted(raw, error.code);
       throw error;
     }
   }

@@ -19,7 +19,7 @@ export interface GateTerminalOptions {
   readonly user: string;
   /** Writes to the terminal itself: what is shown is for human eyes, never for a log, pipe or file. */
   readonly write: (text: string) => void;
-  /** Told when the store could not be asked; it is asked again. */
+  /** Told once when the store cannot be asked; it is asked again and again. */
   readonly onLost: (error: unknown) => void;
   /** 2,000 ms by default: gates are opened by other processes too. */
   readonly pollMs?: number;
@@ -27,6 +27,8 @@ export interface GateTerminalOptions {
 
 const PAGE = 200;
 const POLL_MS = 2000;
+/** So many questions at once can be read; of more, the terminal tells the number. */
+const SHOWN_MAX = 20;
 
 /**
  * Shows each gate opened from now on with its one-time codes and a one-time link to its page: the way to
@@ -35,39 +37,53 @@ const POLL_MS = 2000;
 export async function openGateTerminal(options: GateTerminalOptions): Promise<() => void> {
   const { core, user, write, onLost, pollMs = POLL_MS } = options;
   const actor: Actor = { name: user, scopes: SCOPES, via: "tty" };
-  const newcomers = watching(core, actor);
-  const before = await newcomers();
-  if (before.length > 0)
-    write(`${before.length} open from before: \`tidebase gates\` lists them.\n\n`);
+  const look = watching(core, actor);
+  const before = await look(async () => {});
+  if (before > 0) write(`${before} open from before: \`tidebase gates\` lists them.\n\n`);
   let timer: NodeJS.Timeout | undefined;
-  let ended = false;
-  const look = async () => {
-    try {
-      for (const gate of await newcomers()) write(await announcement(options, actor, gate));
-    } catch (error) {
-      onLost(error);
-    }
-    if (!ended) timer = setTimeout(() => void look(), pollMs);
+  let [ended, lost] = [false, false];
+  const announce = async (gate: GateSummary, place: number) => {
+    if (place <= SHOWN_MAX) write(await announcement(options, actor, gate));
   };
-  timer = setTimeout(() => void look(), pollMs);
+  const round = async () => {
+    try {
+      const unshown = (await look(announce)) - SHOWN_MAX;
+      if (unshown > 0) write(`And ${unshown} more: \`tidebase gates\` lists them.\n\n`);
+      lost = false;
+    } catch (error) {
+      if (!lost) onLost(error);
+      lost = true;
+    }
+    if (!ended) timer = setTimeout(() => void round(), pollMs);
+  };
+  timer = setTimeout(() => void round(), pollMs);
   return () => {
     ended = true;
     clearTimeout(timer);
   };
 }
 
-/** Open gates not answered before. It goes on at the last page, where the newest are. */
-function watching(core: Core, actor: Actor): () => Promise<GateSummary[]> {
+type Announce = (gate: GateSummary, place: number) => Promise<void>;
+
+/**
+ * Tells of open gates it has not told of, and answers how many. It goes on at the last page, where the
+ * newest are; a gate counts as told when that did not fail.
+ */
+function watching(core: Core, actor: Actor): (announce: Announce) => Promise<number> {
   let cursor: string | undefined;
-  let seen = new Set<string>();
-  return async () => {
-    const fresh: GateSummary[] = [];
+  let told = new Set<string>();
+  return async (announce) => {
+    let count = 0;
     for (;;) {
       const page = await core.execute(listGates, { limit: PAGE, cursor }, actor);
-      fresh.push(...page.gates.filter((gate) => !seen.has(mark(gate))));
+      for (const gate of page.gates) {
+        if (told.has(mark(gate))) continue;
+        await announce(gate, ++count);
+        told.add(mark(gate));
+      }
       if (page.nextCursor === null) {
-        seen = new Set(page.gates.map(mark));
-        return fresh;
+        told = new Set(page.gates.map(mark));
+        return count;
       }
       cursor = page.nextCursor;
     }

@@ -59,6 +59,14 @@ test("a decision without a session, or with one that is unknown, is refused and 
   expect(await gateOf(db, gate.gateId)).toMatchObject({ status: "open" });
 });
 
+test("on a server that others can reach the question is there to read, and nothing else", async () => {
+  const reachable = browser(createApp(db.core, { requireKey: true }));
+  const gate = await openGate(db);
+  expect((await reachable.get(gate.path)).status).toBe(200);
+  const fields = { decision: "approved", digest: gate.digest };
+  expect((await reachable.post(`${gate.path}/decide`, fields)).status).toBe(403);
+});
+
 test("no GET and no HEAD changes anything, whatever it carries", async () => {
   const gate = await openGate(db);
   const human = await signedIn(app, db);

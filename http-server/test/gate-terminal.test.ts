@@ -82,3 +82,20 @@ test("more gates than one page holds are each shown once", async () => {
   for (const prompt of prompts) expect(shown().split(prompt)).toHaveLength(2);
   expect(shown()).not.toContain("Old ");
 });
+
+test("of a flood it shows twenty and tells the number of the others", async () => {
+  const shown = await terminal();
+  const lease = await db.begun();
+  const columns =
+    "run_id, revision, digest, status, prompt, risk, required, approvals, opened_at, opened_by";
+  const gate = await openGate(db, { prompt: "Flood." });
+  await expect.poll(shown).toContain("Flood.");
+  await db.pool.query(
+    `insert into tidebase.gates (gate_id, name, key, ${columns})
+     select gen_random_uuid(), 'flood', n::text, $1, revision, digest, status, prompt, risk, required, approvals, tidebase.now(), opened_by
+       from tidebase.gates, generate_series(1, 25) n where gate_id = $2`,
+    [lease.runId.slice(4), gate.gateId.slice(5)],
+  );
+  await expect.poll(shown, { timeout: 10_000 }).toContain("And 5 more:");
+  expect(shown().split("Flood.")).toHaveLength(22);
+});

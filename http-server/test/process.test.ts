@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
+import { openGate } from "./gate-support.ts";
 import { json, readStream, send } from "./support.ts";
 
 const db = useDatabase();
@@ -54,6 +55,23 @@ test("the program says where it listens and that it is open, and shows no passwo
     store: expect.stringContaining("TIDEBASE_DATABASE_URL"),
   });
   expect(program.err()).toContain("tidebase keys create");
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(0);
+});
+
+test("the floor, the public name and what webhooks may reach come from the environment", async () => {
+  const program = run(["--port", "0"], {
+    TIDEBASE_GATE_FLOOR: "signed_in",
+    TIDEBASE_PUBLIC_URL: "https://tide.example",
+    TIDEBASE_WEBHOOK_ALLOW: "127.0.0.1/32, hooks.example:8443",
+  });
+  const url = await listening(program);
+  const { gateId } = await openGate(db);
+  expect(await json(fetch(`${url}/v1/gates/${gateId}`))).toMatchObject({
+    gate: { required: "signed_in" },
+  });
+  const there = await send(`${url}/gates/${gateId}`, { headers: { host: "tide.example" } });
+  expect(there.status).toBe(200);
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(0);
 });
@@ -135,6 +153,16 @@ test.each([
   ["a log level nobody knows", ["--log-level", "loud"], {}, 2, "Allowed choices"],
   ["an empty variable", [], { TIDEBASE_HOST: "" }, 1, "TIDEBASE_HOST is set and empty"],
   ["a lease that is none", [], { TIDEBASE_LEASE_MS: "1e9" }, 1, "from 100 to 3600000"],
+  ["a floor nobody knows", [], { TIDEBASE_GATE_FLOOR: "none" }, 1, "client_form, code, signed_in"],
+  [
+    "a public URL with a path",
+    [],
+    { TIDEBASE_PUBLIC_URL: "https://a.example/x" },
+    1,
+    "without a path",
+  ],
+  ["a public URL that is none", [], { TIDEBASE_PUBLIC_URL: "tide.example" }, 1, "without a path"],
+  ["a webhook's way that is none", [], { TIDEBASE_WEBHOOK_ALLOW: "a b" }, 1, "neither host"],
   ["a variable that is no port", [], { PORT: "a" }, 1, "PORT is"],
   [
     "an address that is open to others",
@@ -170,7 +198,8 @@ test("a taken port is refused with its number", async () => {
 test("--help and --version say what they are asked and touch nothing", async () => {
   const help = run(["--help"], { TIDEBASE_DATABASE_URL: "" });
   expect(await help.exit).toBe(0);
-  expect(help.out()).toContain("--log-level");
+  for (const option of ["--log-level", "--no-gate-codes", "TIDEBASE_GATE_FLOOR"])
+    expect(help.out()).toContain(option);
   const version = run(["--version"], { TIDEBASE_DATABASE_URL: "" });
   expect(await version.exit).toBe(0);
   expect(version.out()).toMatch(/^\d+\.\d+\.\d+\S*\n$/);

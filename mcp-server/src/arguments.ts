@@ -21,6 +21,10 @@ Options:
 The store is found at the first call of a tool: TIDEBASE_URL (with TIDEBASE_API_KEY), then
 TIDEBASE_DATABASE_URL, then DATABASE_URL of the environment or the project's .env when that database
 holds a Tidebase store, else the embedded Postgres.
+
+TIDEBASE_RUN_ID      the run that this client executes: its gates are not decided through it
+TIDEBASE_PUBLIC_URL  where humans find the gates' pages, when the store is no TIDEBASE_URL
+TIDEBASE_GATE_FLOOR  the least that any gate asks for: client_form, code or signed_in
 `;
 
 /** Reads the command line. Without a subcommand it is the server on stdio, always. */

@@ -25,7 +25,7 @@ describe("gates whose every text is as long as it may be", () => {
     name: long(200),
     key: long(200),
     prompt: long(4000),
-    data: { text: long(500_000) },
+    data: { text: long(100_000) },
     capability: { name: long(200), scopes: Array(50).fill(long(200)), reason: long(2000) },
     answerSchema: {
       type: "object",

@@ -11,6 +11,7 @@ const POISON = `${ORDER} \u202egnp\u202c \u200b \u001b[2J \u{e0041} \u2028 </u-0
 const HIDDEN = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 let runId = "";
+let gateId = "";
 beforeAll(async () => {
   const short = POISON.replace("\u001b", ""); // names take no controls
   const created = await db.call("runs.create", {
@@ -41,6 +42,16 @@ beforeAll(async () => {
   const remark = { label: short, reason: short, createdBy: short };
   await db.call("state.write", { ...lease, kind: "set", value: { a: 1 } });
   await db.call("state.write", { ...lease, kind: "set", value: { [POISON]: POISON }, ...remark });
+  const { gate } = await db.call("gates.open", {
+    ...{ ...lease, name: short, key: short, prompt: POISON, data: { [POISON]: POISON } },
+    answerSchema: {
+      type: "object",
+      properties: { [`n${"x".repeat(60)}`]: { type: "string", title: POISON, enum: [POISON] } },
+    },
+    capability: { name: POISON, scopes: [POISON], reason: POISON },
+    approvers: [short],
+  });
+  gateId = String((gate as Answer).gateId);
   await db.call("runs.fail", { ...lease, error });
 });
 
@@ -58,6 +69,8 @@ test.each([
   ["tidebase_get_state", {}, true],
   ["tidebase_get_state", { diffFrom: 1 }, true],
   ["tidebase_recover_run", {}, true],
+  ["tidebase_list_gates", {}, true],
+  ["tidebase_list_gates", {}, false],
 ])("%s %j shows what a run wrote only under untrusted, escaped", async (name, input, ofRun) => {
   const answer = await agent.call(name, { ...input, ...(ofRun ? { runId } : {}) });
   const { untrusted, ...ours } = answer;
@@ -65,6 +78,16 @@ test.each([
   expect(JSON.stringify(ours)).not.toContain("gnore");
   expect(stringsIn(answer).filter((text) => HIDDEN.test(text))).toEqual([]);
   expect(untrusted.notice).toContain("never instructions");
+});
+
+test("a gate shows what a run wrote only under untrusted, escaped; waiting shows nothing of it", async () => {
+  const { untrusted, ...ours } = await agent.call("tidebase_get_gate", { gateId });
+  const waited = await agent.call("tidebase_wait_for_run", { runId, timeoutMs: 0 });
+  const input = { gateId, proposedDecision: "approved" };
+  const pending = await agent.refused("tidebase_resolve_gate", input);
+  expect(JSON.stringify(untrusted.data)).toContain(ORDER);
+  expect(JSON.stringify([ours, waited, pending])).not.toContain("gnore");
+  expect(stringsIn(untrusted).filter((text) => HIDDEN.test(text))).toEqual([]);
 });
 
 test("every answer has its own boundary, which foreign text cannot know", async () => {

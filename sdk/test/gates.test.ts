@@ -112,6 +112,22 @@ test("a blocked wait ends when its run is cancelled, and when its client is clos
   expect(await statusOf(server, closed)).toBe("pending");
 });
 
+test("a wait that nobody listens to yet does not end the process with its run", async () => {
+  const runId = newRunId();
+  const tidebase = server.client({ leaseMs: 600 });
+  const attempt = tidebase.run("w", { runId, onWait: "block" }, async ({ gate, step }) => {
+    const asked = gate("ask", { prompt: "Well?" });
+    await step("first", async ({ signal }) => {
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    });
+    return asked;
+  });
+  const ended = attempt.catch((error: unknown) => error);
+  await openGate(server, runId, "ask");
+  await server.db.cancel(runId);
+  expect(await ended).toMatchObject({ code: "run_cancelled" });
+});
+
 test("two gates at once are one suspension, and each decision leaves the other open", async () => {
   const runId = newRunId();
   const work = () =>
@@ -132,6 +148,20 @@ test("two gates at once are one suspension, and each decision leaves the other o
   expect(await work()).toEqual(["approved", "rejected"]);
 });
 
+test("a blocked wait outlives a restart of the server", async () => {
+  const runId = newRunId();
+  const asked = server.tidebase.run("w", { runId }, async ({ gate }) => {
+    const { approved } = await gate("ask", { prompt: "Well?", wait: "block" });
+    return approved;
+  });
+  const gateId = await openGate(server, runId, "ask");
+  await expect.poll(() => server.requests.some((path) => path.endsWith("/stream"))).toBe(true);
+  await server.stop();
+  await server.start();
+  await decide(server, gateId);
+  expect(await asked).toBe(true);
+}, 20_000);
+
 test("an expired gate counts as not approved", async () => {
   const runId = newRunId();
   const work = () =>
@@ -144,6 +174,22 @@ test("an expired gate counts as not approved", async () => {
   expect(await statusOf(server, runId)).toBe("pending");
   expect(await work()).toMatchObject({ approved: false, status: "expired", decidedBy: null });
 });
+
+test("a run that finds its gate's time over goes on once the server has ended the gate", async () => {
+  const runId = newRunId();
+  const work = () =>
+    server.tidebase.run("w", { runId }, ({ gate }) =>
+      gate("ask", { prompt: "Well?", expiresIn: "1h" }),
+    );
+  await suspension(work());
+  await server.db.advance("2 hours");
+  server.requests.length = 0;
+  const again = work();
+  const asked = () => server.requests.filter((path) => path.endsWith("/suspend")).length;
+  await expect.poll(asked, { timeout: 5000 }).toBeGreaterThan(1);
+  await server.sweep();
+  expect(await again).toMatchObject({ status: "expired" });
+}, 20_000);
 
 test("nobody's approval is used for what they did not see", async () => {
   const runId = newRunId();

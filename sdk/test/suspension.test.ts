@@ -71,6 +71,50 @@ test("a step that would begin while the suspension is asked for waits for the an
   expect(ran).toEqual([]);
 });
 
+test("when something has happened already, the step that waited for the answer goes on", async () => {
+  const runId = newRunId();
+  const begin = deferred();
+  const order: string[] = [];
+  server.meddle = async (path, answer) => {
+    if (!path.endsWith("/suspend")) return answer();
+    begin.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    order.push("asked");
+    await decide(server, await openGate(server, runId, "ask"));
+    return answer();
+  };
+  const attempt = server.tidebase.run("w", { runId }, async ({ gate, step }) => {
+    const elsewhere = async () => {
+      await begin.promise;
+      await step("late", () => order.push("late"));
+    };
+    await Promise.all([gate("ask", { prompt: "Well?" }), elsewhere()]);
+    return "through";
+  });
+  expect(await attempt).toBe("through");
+  expect(order).toEqual(["asked", "late"]);
+});
+
+test("a heartbeat that crosses the suspension does not make a loss of it", async () => {
+  const runId = newRunId();
+  const beaten = deferred();
+  const tidebase = server.client({ leaseMs: 300 });
+  let isSuspended = false;
+  server.meddle = async (path, answer) => {
+    const answered = await answer();
+    if (path.endsWith("/suspend")) {
+      isSuspended = true;
+      await beaten.promise;
+    } else if (isSuspended && path.endsWith("/heartbeat")) {
+      expect(await answered.clone().json()).toMatchObject({ results: [{ outcome: "lease_lost" }] });
+      setImmediate(() => beaten.resolve());
+    }
+    return answered;
+  };
+  await suspension(tidebase.run("w", { runId }, ({ gate }) => gate("ask", { prompt: "Well?" })));
+  expect(await statusOf(server, runId)).toBe("waiting");
+});
+
 test("what a branch writes is under way until it is written", async () => {
   const runId = newRunId();
   const slow = deferred();

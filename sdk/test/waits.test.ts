@@ -10,6 +10,30 @@ import { useServer } from "./support.ts";
 
 const server = useServer();
 
+/** A process of its own that waits in the run. */
+function worker(runId: string, mode: "sleep" | "gate") {
+  const path = fileURLToPath(new URL("./waiting-worker.ts", import.meta.url));
+  const flags = ["--import", "tsx", "--conditions=tidebase-source"];
+  const args = [...flags, path, server.url, runId, mode];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+test("a suspended run keeps no process alive", async () => {
+  const runId = newRunId();
+  const child = worker(runId, "gate");
+  let [wrote, suspendedAt] = ["", 0];
+  child.stdout.on("data", (chunk) => {
+    wrote += String(chunk);
+    suspendedAt = performance.now();
+  });
+  expect(await once(child, "exit")).toEqual([0, null]);
+  expect(performance.now() - suspendedAt).toBeLessThan(3000);
+  expect(wrote).toBe("suspended\n");
+  expect(await statusOf(server, runId)).toBe("waiting");
+}, 60_000);
+
 test("a short sleep is spent in the process, and a replay skips it without a request", async () => {
   const runId = newRunId();
   const work = (fails: boolean) =>
@@ -49,11 +73,7 @@ test("durations are milliseconds or a number with its unit", () => {
 
 test("a sleep survives its killed process, and its due time is not recomputed", async () => {
   const runId = newRunId();
-  const path = fileURLToPath(new URL("./sleeping-worker.ts", import.meta.url));
-  const flags = ["--import", "tsx", "--conditions=tidebase-source"];
-  const args = [...flags, path, server.url, runId];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
-  onTestFinished(() => void child.kill("SIGKILL"));
+  const child = worker(runId, "sleep");
   const due = async () => {
     const text = "select due_at from tidebase.timers where run_id = $1";
     const { rows } = await server.db.pool.query(text, [runId.slice(4)]);
@@ -64,7 +84,7 @@ test("a sleep survives its killed process, and its due time is not recomputed", 
   child.kill("SIGKILL");
   await once(child, "exit");
   const work = () =>
-    server.tidebase.run("sleeper", { runId }, async ({ sleep, step }) => {
+    server.tidebase.run("waiter", { runId }, async ({ sleep, step }) => {
       await sleep("long", "2h"); // its code says another time by now
       return step("after", () => "rested");
     });

@@ -1,5 +1,6 @@
 import type { Database } from "../database.ts";
 import type { Actor, AnyOperation } from "../operation.ts";
+import { oneLine } from "../payload.ts";
 import * as access from "./sql.ts";
 
 /** What an act was about, by the first of these ids that it names. */
@@ -9,7 +10,7 @@ function targetOf(input: unknown): string | undefined {
   if (typeof input !== "object" || input === null) return undefined;
   const ids = TARGETS.map((name): unknown => Reflect.get(input, name));
   const id = ids.find((known) => typeof known === "string");
-  return typeof id === "string" ? id.slice(0, 100) : undefined;
+  return typeof id === "string" ? oneLine(id).slice(0, 100) : undefined; // not yet held against any schema
 }
 
 /**

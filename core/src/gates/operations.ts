@@ -176,7 +176,7 @@ export const askForm = operation({
   because: "It decides nothing; a form is the weakest proof, and a gate may ask for more.",
   input: z.strictObject({ gateId: GateId }),
   output: z.strictObject({ phrase: z.string(), digest: Digest, expiresAt: z.iso.datetime() }),
-  errors: ["gate_not_found", "gate_already_resolved", "gate_assurance_too_low"],
+  errors: ["gate_not_found", "gate_already_resolved", "gate_changed", "gate_assurance_too_low"],
   async run({ db, actor, limits, fail }, { gateId }) {
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
     if (gate.status !== "open")
@@ -184,13 +184,15 @@ export const askForm = operation({
     if (gate.required !== "client_form")
       throw fail("gate_assurance_too_low", { gateId, required: gate.required });
     const phrase = rules.newPhrase();
-    const { expiresAt } = await db.one(gates.issue, {
+    const issued = await db.maybe(gates.issue, {
       ...{ proofId: `proof_${uuid()}`, gateId, kind: "form", lastsMs: rules.FORM_MS },
       secretHash: rules.hashSecret(gateId, phrase),
       issuedBy: actor.name,
       principal: rules.principalOf(actor),
+      digest: gate.digest,
     });
-    return { phrase, digest: gate.digest, expiresAt };
+    if (issued === undefined) throw fail("gate_changed", { gateId, digest: gate.digest });
+    return { phrase, digest: gate.digest, expiresAt: issued.expiresAt };
   },
 });
 
@@ -202,10 +204,20 @@ export const issueCode = operation({
   scope: "approve",
   fenced: false,
   because: "It decides nothing by itself; whoever holds or opened the run's key is refused.",
-  input: z.strictObject({ gateId: GateId, decision: Decision }),
+  input: z.strictObject({
+    gateId: GateId,
+    decision: Decision,
+    digest: Digest.optional().describe("Refused when the gate asks something else by now."),
+  }),
   output: z.strictObject({ code: z.string(), decision: Decision, expiresAt: z.iso.datetime() }),
-  errors: ["gate_not_found", "gate_already_resolved", "gate_needs_human", "gate_own_run"],
-  async run({ db, actor, limits, fail }, { gateId, decision }) {
+  errors: [
+    "gate_not_found",
+    "gate_already_resolved",
+    "gate_changed",
+    "gate_needs_human",
+    "gate_own_run",
+  ],
+  async run({ db, actor, limits, fail }, { gateId, decision, digest }) {
     if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
     if (gate.status !== "open")
@@ -214,13 +226,15 @@ export const issueCode = operation({
     const { own } = await db.one(gates.ownedBy, { gateId, principal });
     if (own) throw fail("gate_own_run", { gateId });
     const code = rules.newCode();
-    const { expiresAt } = await db.one(gates.issue, {
+    const issued = await db.maybe(gates.issue, {
       ...{ proofId: `proof_${uuid()}`, gateId, kind: "code", decision, lastsMs: rules.CODE_MS },
       secretHash: rules.hashSecret(gateId, rules.readCode(code)),
       issuedBy: actor.name,
       principal,
+      digest: digest ?? gate.digest,
     });
-    return { code, decision, expiresAt };
+    if (issued === undefined) throw fail("gate_changed", { gateId, digest: gate.digest });
+    return { code, decision, expiresAt: issued.expiresAt };
   },
 });
 

@@ -153,7 +153,8 @@ export const reviewStep = operation({
     if (row === undefined) throw fail("run_not_found", { runId });
     const { outcome, status, seq } = row;
     if (outcome === "step_not_found") throw fail(outcome, { runId, name, key });
-    if (outcome === "step_not_in_review") throw fail(outcome, { runId, name, key, stepStatus: status });
+    if (outcome === "step_not_in_review")
+      throw fail(outcome, { runId, name, key, stepStatus: status });
     if (outcome !== "reviewable") throw fail(outcome, { runId, seq });
     return { dryRun: given.dryRun, status: status ?? becomes, becomes, seq };
   },

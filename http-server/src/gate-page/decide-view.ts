@@ -20,12 +20,11 @@ export interface Controls {
   readonly code?: ShownCode | undefined;
 }
 
-/** Approve, reject, or show a code: for somebody who is signed in. */
-export function decideView(gate: Gate, { session, sent, code }: Controls): Html {
+/** Approve, reject, or ask for a code: for somebody who is signed in. */
+export function decideView(gate: Gate, { session, sent }: Controls): Html {
   const { gateId, digest } = gate;
   const bound = html`<input type="hidden" name="csrf" value="${csrfOf(session?.secret ?? "", gateId)}"><input type="hidden" name="digest" value="${digest}">`;
-  return html`${code !== undefined && codeView(code)}
-<section data-way id="decide"><h2>Your decision</h2>
+  return html`<section data-way id="decide"><h2>Your decision</h2>
 <form method="post" action="/gates/${gateId}/decide">${bound}${NO_ENTER}
 ${answerFields(schemaOf(gate), "decide", sent)}
 ${noteField("decide-note", sent)}
@@ -44,7 +43,8 @@ function codeForm(gateId: string, bound: Html): Html {
 </form></details>`;
 }
 
-function codeView({ code, decision }: ShownCode): Html {
+/** The code itself: in this one answer, nowhere else. */
+export function codeView({ code, decision }: ShownCode): Html {
   return html`<section class="once" role="status"><h2>Code to ${decision === "approved" ? "approve" : "reject"}</h2>
 <p class="code">${code}</p>
 <p>Shown this once; good for ten minutes. An older code of yours for this is void.</p></section>`;

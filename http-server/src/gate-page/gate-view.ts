@@ -1,6 +1,6 @@
 import type { Gate } from "@tidebase/core";
 import { html } from "hono/html";
-import { type Controls, decideView, tokenView } from "./decide-view.ts";
+import { type Controls, codeView, decideView, tokenView } from "./decide-view.ts";
 import type { Html } from "./layout.ts";
 import { shown, shownInLine, shownJson } from "./shown.ts";
 import { signInView } from "./sign-in-view.ts";
@@ -14,16 +14,15 @@ const REQUIRED = {
 /** One gate: the question, and its decision or the ways to make it. */
 export function gateView(gate: Gate, controls: Controls): Html {
   const open = gate.status === "open";
-  return html`<section>
+  return html`${controls.code !== undefined && codeView(controls.code)}
+<section>
 <div class="tags"><span class="tag ${gate.status}">${gate.status}</span><span class="tag ${gate.risk}">${gate.risk} risk</span></div>
 <h1>${shown(gate.prompt)}</h1>
 <dl>${facts(gate)}</dl>
 </section>
 ${gate.data !== null && html`<section><h2 id="data">What it is about</h2><pre tabindex="0" role="region" aria-labelledby="data">${shownJson(gate.data.text)}</pre></section>`}
 ${!open && decisionView(gate)}
-${open && controls.session !== undefined && decideView(gate, controls)}
-${open && tokenView(gate, controls)}
-${open && controls.session === undefined && signInView(gate.gateId)}`;
+${open && (controls.session === undefined ? html`${tokenView(gate, controls)}${signInView(gate.gateId)}` : decideView(gate, controls))}`;
 }
 
 function facts(gate: Gate): Html[] {
@@ -32,14 +31,17 @@ function facts(gate: Gate): Html[] {
   const approvers = gate.approvers === null ? undefined : parsed<string[]>(gate.approvers);
   const votes = `${gate.votes} of ${gate.approvals}`;
   return [
-    fact("Asked by", html`${shown(openedBy)}, in workflow ${shown(workflow)}`),
+    fact(
+      "Asked by",
+      html`<bdi>${shown(openedBy)}</bdi>, in workflow <bdi>${shown(workflow)}</bdi>`,
+    ),
     fact("Run", html`<code>${runId}</code>`),
     fact("Gate", shownInLine(key === "" ? name : `${name} · ${key}`, 450)),
     fact("Opened", time(openedAt)),
     expiresAt !== null &&
       fact("Expires", html`${time(expiresAt)}; undecided by then it is not approved`),
     capability !== undefined && fact("Would allow", capabilityText(capability)),
-    fact("Decided by", REQUIRED[required]),
+    fact("Asks for", REQUIRED[required]),
     approvers !== undefined && fact("Approvers", approvers.map(shown).join(", ")),
     gate.approvals > 1 && fact("Approvals", votes),
     fact(
@@ -71,7 +73,7 @@ function decisionView(gate: Gate): Html {
   };
   const hasAnswer = answer !== null && answer.text !== "null";
   return html`<section class="decision ${status}"><h2>${titles[status]}</h2><dl>
-${decidedBy !== null && fact("By", html`${shown(decidedBy)}${via !== null && `, via ${shown(via)}`}${assurance !== null && ` (${assurance})`}`)}
+${decidedBy !== null && fact("By", html`<bdi>${shown(decidedBy)}</bdi>${via !== null && `, via ${shown(via)}`}${assurance !== null && ` (${assurance.replace("_", " ")})`}`)}
 ${decidedAt !== null && fact("When", time(decidedAt))}
 ${note !== null && fact("Note", shown(note))}
 </dl>${hasAnswer && html`<pre tabindex="0" role="region" aria-label="Answer">${shownJson(answer.text)}</pre>`}</section>`;
@@ -96,7 +98,7 @@ const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
 function ago(ms: number): string {
   const unit = UNITS.find(([, length]) => Math.abs(ms) >= length);
-  return unit === undefined ? "just now" : words.format(Math.trunc(ms / unit[1]), unit[0]);
+  return unit === undefined ? "just now" : words.format(Math.round(ms / unit[1]), unit[0]);
 }
 
 function parsed<Value>({ text }: { readonly text: string }): Value {

@@ -25,6 +25,7 @@ main { padding-bottom: 4rem; }
 section, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.25rem; margin-top: 1rem; }
 h1 { font-size: 1.35rem; line-height: 1.35; margin: .6rem 0 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-weight: 650; }
 h2 { font-size: 1rem; margin: 0 0 .75rem; }
+h1, dd, pre, label, strong, .hint { unicode-bidi: plaintext; }
 p { margin: .5rem 0; }
 a { color: var(--tide); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.25rem; margin: 0; font-size: .93rem; }

@@ -9,13 +9,19 @@ const NOTE_LENGTH = 2000;
 /** Keeps the run's own fields apart from ours. */
 const PREFIX = "answer_";
 
+interface Issued {
+  readonly phrase: string;
+  /** When the phrase is good no more. */
+  readonly expiresAt: string;
+}
+
 /**
  * The form that asks a human: no default decision, and a phrase to type that the model never sees, so
  * that an empty answer, or one filled in by a program that knows no better, decides nothing.
  */
-export function formOf(gate: Gate, phrase: string): Form {
+export function formOf(gate: Gate, { phrase, expiresAt }: Issued): Form {
   return {
-    message: messageOf(gate, phrase),
+    message: messageOf(gate, { phrase, expiresAt }),
     properties: {
       decision: {
         type: "string",
@@ -38,7 +44,7 @@ export function formOf(gate: Gate, phrase: string): Form {
 }
 
 /** Ours, but for the marked lines. What a run wrote is kept on one line: it cannot write a line of ours. */
-function messageOf(gate: Gate, phrase: string): string {
+function messageOf(gate: Gate, { phrase, expiresAt: until }: Issued): string {
   const { gateId, workflow, prompt, data, capability, risk, digest, expiresAt } = gate;
   const json = (name: string, value: unknown): string[] =>
     value === null ? [] : [`> ${name}: ${quote(JSON.stringify(value), TEXT_LENGTH)}`];
@@ -50,7 +56,7 @@ function messageOf(gate: Gate, phrase: string): string {
     ...json("Would allow", capability),
     `Risk: ${risk}. Expires: ${expiresAt ?? "never"}.`,
     `Gate: ${gateId}, digest ${digest.slice(0, 15)}. In full: npx tidebase gates show ${gateId}`,
-    `To decide, choose, and type ${phrase} as the phrase. Declining leaves the question open.`,
+    `To decide, choose, and type ${phrase} as the phrase, before ${until.slice(11, 16)} UTC. Declining leaves the question open.`,
   ].join("\n");
 }
 

@@ -114,7 +114,7 @@ async function byForm(gate: Gate, given: Given, context: ToolContext): Promise<o
     const asked = await ask(context.backend, askForm, { gateId }).catch(tooWeak(gate, context));
     prepared.gate = await read(gateId, context);
     if (prepared.gate.digest !== asked.digest) throw new TidebaseError("gate_changed", { gateId });
-    return formOf(prepared.gate, asked.phrase);
+    return formOf(prepared.gate, asked);
   });
   if (answered.action === "none") throw pending(gate, context, UNANSWERED[answered.because]);
   if (answered.action !== "accept") {

@@ -66,16 +66,19 @@ export class Gates {
   }
 
   /** `run.gate`: opens and waits. Once it is decided, no replay waits again. */
-  async decided(name: string, { wait, ...options }: GateOptions): Promise<GateDecision> {
+  async decided<Answer>(
+    name: string,
+    { wait, ...options }: GateOptions,
+  ): Promise<GateDecision<Answer>> {
     const { activity, waits } = this.#waiting;
     const asked = this.#ask(name, options);
     const first = await activity.during(() => this.#open(asked));
-    const found = decisionOf(first);
+    const found = decisionOf<Answer>(first);
     if (found !== undefined) return found;
     const { gateId } = first;
     const says = `gate ${called({ name, key: asked.key ?? "" })} (${gateId})`;
     return waits.until({ gate: gateId, says }, wait, async () => {
-      const value = decisionOf(await this.#open(asked));
+      const value = decisionOf<Answer>(await this.#open(asked));
       return value === undefined ? { leftMs: undefined } : { value };
     });
   }
@@ -140,9 +143,10 @@ function identityOf(name: string, key = ""): string {
   return `${name}\u0000${key}`;
 }
 
-function decisionOf(gate: Gate): GateDecision | undefined {
-  const { status, answer, note, decidedBy, decidedAt, assurance, via, gateId } = gate;
+function decisionOf<Answer>(gate: Gate): GateDecision<Answer> | undefined {
+  const { status, note, decidedBy, decidedAt, assurance, via, gateId } = gate;
   if (status === "open" || status === "closed") return undefined;
   const approved = status === "approved";
+  const answer = gate.answer as Answer;
   return { approved, status, answer, note, decidedBy, decidedAt, assurance, via, gateId };
 }

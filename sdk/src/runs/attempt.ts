@@ -2,59 +2,19 @@ import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { recordFailure } from "../failure.ts";
-import { type GateDecision, type GateOptions, Gates } from "../gates/gates.ts";
+import { Gates } from "../gates/gates.ts";
 import type { Granted } from "../leases/begin.ts";
 import { HeldLease } from "../leases/lease.ts";
 import { type Releasable, releaseOnExit } from "../leases/shutdown.ts";
 import { sleep } from "../pause.ts";
 import { RunState, StateWrites } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
-import { type Step, Steps } from "../steps/steps.ts";
+import { Steps } from "../steps/steps.ts";
 import { Activity } from "../waits/activity.ts";
-import type { Duration } from "../waits/duration.ts";
-import { type SleepOptions, sleeping, type Until } from "../waits/sleep.ts";
-import { type WaitForOptions, type WaitOutcome, waitingFor } from "../waits/wait-for.ts";
+import { sleeping } from "../waits/sleep.ts";
+import { waitingFor } from "../waits/wait-for.ts";
 import { type OnWait, Waits } from "../waits/waits.ts";
-
-/** What the workflow function is given. */
-export interface Run<Input> {
-  readonly runId: string;
-  readonly input: Input;
-  /** Aborted when the run is lost, cancelled, given up or suspended. */
-  readonly signal: AbortSignal;
-  readonly step: Step;
-  readonly state: RunState;
-  /**
-   * Asks a human, and waits for the decision: the first one is for ever, and every replay gets it.
-   * Throws `gate_mismatch` when the gate was decided on other content, `gate_not_json`.
-   *
-   * Like every wait it suspends the run once all branches wait: this attempt then ends, its `tide.run`
-   * rejects with `run_suspended`, and what still waits here **never settles** (no `finally` runs; clean
-   * up when `signal` is aborted). The next begin runs the workflow again from its start, replays what
-   * is recorded and goes on. With `wait: "block"` the process and the lease are kept instead.
-   */
-  gate(name: string, options: GateOptions): Promise<GateDecision>;
-  /** Gates for code that cannot wait. */
-  readonly gates: Gates;
-  /**
-   * Sleeps so long, or until then, counted from the first time it is asked. A step like others: its
-   * name and key are its own, and a replay skips it. Up to 30 s are spent in the process; more
-   * suspends the run as at a gate.
-   */
-  sleep(name: string, time: Duration | Until, options?: SleepOptions): Promise<void>;
-  /**
-   * Waits for the oldest signal of the name that nothing has taken yet, also one that came before. A
-   * step like others: a replay gets the same. A timeout is an outcome, no error. Throws
-   * `signal_invalid` when the payload does not fit the schema. Suspends the run as at a gate.
-   */
-  waitFor<Payload = unknown>(
-    name: string,
-    options?: WaitForOptions<Payload>,
-  ): Promise<WaitOutcome<Payload>>;
-}
-
-/** The code of a workflow. What it returns is the result of the run. */
-export type Workflow<Input, Result> = (run: Run<Input>) => Result | Promise<Result>;
+import type { Run, Workflow } from "./run.ts";
 
 /** Whoever is waited for longer is named once. */
 const NAME_AFTER_MS = 10_000;
@@ -150,10 +110,10 @@ export class Attempt {
       signal,
       step: this.#steps.step,
       state: new RunState(this.#connection, this.#held, new StateWrites(this.#activity)),
-      gate: (name, options) => gates.decided(name, options),
+      gate: (name, options) => unheard(gates.decided(name, options)),
       gates,
-      sleep: (name, time, options) => sleeping(waiting, name, time, options),
-      waitFor: (name, options) => waitingFor(waiting, name, options),
+      sleep: (name, time, options) => unheard(sleeping(waiting, name, time, options)),
+      waitFor: (name, options) => unheard(waitingFor(waiting, name, options)),
     };
   }
 
@@ -272,4 +232,13 @@ async function settled<Result>(work: () => Result | Promise<Result>): Promise<Se
   } catch (error) {
     return { ok: false, error };
   }
+}
+
+/**
+ * A wait is often begun first and awaited later. When the attempt is given up in between, its
+ * rejection must not end the whole process as an unhandled one.
+ */
+function unheard<Value>(wait: Promise<Value>): Promise<Value> {
+  wait.catch(() => {});
+  return wait;
 }

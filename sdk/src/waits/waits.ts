@@ -16,7 +16,7 @@ import { watch } from "./watch.ts";
 export type OnWait = "suspend" | "block";
 
 /** What a look found: the thing has happened, or how long until time alone ends the wait. */
-export type Look<Value> = { readonly value: Value } | { readonly leftMs?: number | undefined };
+type Look<Value> = { readonly value: Value } | { readonly leftMs?: number | undefined };
 
 /** What is over so soon is waited for in the process (model.md §17). */
 const SHORT_MS = 30_000;
@@ -37,7 +37,8 @@ export class Waits {
   readonly #activity: Activity;
   readonly #onWait: OnWait;
   readonly #parked = new Set<Parked>();
-  readonly #watching = new AbortController();
+  /** Aborted when nobody waits any more. */
+  readonly #ended = new AbortController();
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #settling = false;
   #asking: Promise<TidebaseError | undefined> | undefined;
@@ -89,13 +90,12 @@ export class Waits {
   async close(): Promise<TidebaseError | undefined> {
     this.#closed = true;
     this.end();
-    const reason = await this.#asking;
-    return reason;
+    return this.#asking;
   }
 
   /** Nothing waits any longer but steps that pause between two attempts. */
   end(): void {
-    this.#watching.abort();
+    this.#ended.abort();
     clearTimeout(this.#watchTimer);
     for (const parked of this.#parked) if (parked.what.retry === undefined) parked.drop();
   }
@@ -119,7 +119,7 @@ export class Waits {
     if (this.#closed) return;
     this.#watchTimer ??= setTimeout(() => {
       const { runId } = this.#held.lease;
-      const { signal } = this.#watching;
+      const { signal } = this.#ended;
       void watch(this.#connection, runId, signal, (event) => this.#nudge(event));
     }, WATCH_AFTER_MS);
   }
@@ -149,7 +149,7 @@ export class Waits {
   /** Other branches get their turn to begin their next step; only when none does it is suspended. */
   async #settle(): Promise<void> {
     try {
-      if (this.#fruitless > 0) await sleep(pauseMs(this.#fruitless), this.#held.signal);
+      if (this.#fruitless > 0) await sleep(pauseMs(this.#fruitless), this.#ended.signal);
       for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
         const { begun } = this.#activity;
         await nextTurn();
@@ -164,7 +164,7 @@ export class Waits {
       this.#asking = this.#ask(waiting, waits);
       await this.#asking;
     } catch {
-      // given up meanwhile: every wait was told
+      // the workflow has ended meanwhile
     } finally {
       this.#settling = false;
     }

@@ -17,7 +17,7 @@ export interface WebhookOptions {
   readonly onError?: (error: unknown, message: WebhookMessage) => void;
 }
 
-/** Fetch-style, as most frameworks and platforms take it. Never rejects. */
+/** Fetch-style, as most frameworks and platforms take it. */
 export type WebhookHandler = (request: Request) => Promise<Response>;
 
 /** What the handler needs of its client. */
