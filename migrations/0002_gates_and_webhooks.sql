@@ -78,7 +78,8 @@ create table tidebase.gate_votes (
 );
 
 -- What shows that a human decided: the phrase of a form, a one-time code, the token of a channel's link. Only hashes
--- are kept; each works once, for one revision of its gate and (but a form) for one decision.
+-- are kept; each works once, for one revision of its gate and (but a form) for one decision. A code brings answer and
+-- note along: whoever carries it adds nothing.
 create table tidebase.gate_proofs (
   proof_id uuid primary key,
   gate_id uuid not null,
@@ -86,6 +87,8 @@ create table tidebase.gate_proofs (
   kind tidebase.proof_kind not null,
   decision text check (decision in ('approved', 'rejected')),
   secret_hash text not null,
+  answer text,
+  note text,
   issued_by text not null,
   principal text,
   issued_at timestamptz not null,

@@ -90,7 +90,8 @@ const undecidable = (
     gate_assurance_too_low: () => proved(deciding({ risk: "critical" })),
     gate_own_run: () => proved(own()),
     gate_not_approver: () => proved(deciding({ approvers: ["somebody else"] })),
-    gate_answer_invalid: () => proved(deciding({ answerSchema: schema })),
+    gate_answer_invalid: async () =>
+      proved({ ...(await deciding({ answerSchema: schema })), answer: {} }),
     payload_too_large: async () => proved({ ...(await deciding()), answer: LARGE }),
   };
 };
@@ -111,6 +112,8 @@ const actors: Record<string, Actor> = {
   "gates.code gate_own_run": opener,
 };
 const asOpen = ["gate_needs_human"];
+/** `gates.form` is refused so when the gate changes between two statements of it: races alone get there. */
+const RACES = new Set(["gates.form gate_changed"]);
 
 /** How to provoke each declared error: an input that is refused with it. */
 const provoked: Record<string, Record<string, () => Promise<object>>> = {
@@ -194,6 +197,7 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
       gateId: ((await decided()) as { gateId: string }).gateId,
     }),
     gate_assurance_too_low: async () => ({ gateId: (await deciding({ risk: "high" })).gateId }),
+    gate_expired: async () => ({ gateId: ((await expired()) as { gateId: string }).gateId }),
   },
   "gates.code": {
     gate_not_found: async () => ({ ...NO_GATE, ...approval }),
@@ -202,6 +206,10 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
       ...approval,
     }),
     gate_needs_human: async () => ({ gateId: (await deciding()).gateId, ...approval }),
+    gate_expired: () => expired(),
+    gate_changed: async () => ({ ...(await deciding()), digest: "v1:other" }),
+    gate_answer_invalid: () => deciding({ answerSchema: schema }),
+    payload_too_large: async () => ({ ...(await deciding()), answer: LARGE }),
     gate_own_run: async () => ({
       gateId: ((await own()) as { gateId: string }).gateId,
       ...approval,
@@ -302,7 +310,9 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
 
 /** `input_refused` is what Postgres says of a value that no schema let through: a last line of defence. */
 const declared = operations.flatMap(({ name, errors }) =>
-  errors.filter((code) => code !== "input_refused").map((code) => [name, code] as const),
+  errors
+    .filter((code) => code !== "input_refused" && !RACES.has(`${name} ${code}`))
+    .map((code) => [name, code] as const),
 );
 
 test.each(declared)("%s can be refused with %s", async (name, code) => {

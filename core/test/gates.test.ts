@@ -187,6 +187,26 @@ test("five wrong codes end every code that is out, also when they come at once",
   });
 });
 
+test("a code brings the answer of who made it; its courier adds nothing", async () => {
+  const answerSchema = {
+    type: "object",
+    properties: { to: { type: "string", enum: ["all", "some"] } },
+    required: ["to"],
+  };
+  const gate = await db.gate(await db.begun(), { answerSchema, risk: "high" });
+  const make = (more: object) =>
+    db.call("gates.code", { gateId: gate.gateId, decision: "approved", ...more }, ada);
+  expect(await refusal(make({}))).toBe("gate_answer_invalid");
+  const { code: secret } = await make({ answer: { to: "some" }, note: "not to all" });
+  for (const more of [{ answer: { to: "all" } }, { note: "to all" }, { answer: { to: "some" } }])
+    expect(await refusal(redeem(gate, "approved", "code", String(secret), more))).toBe(
+      "gate_answer_invalid",
+    );
+  const decided = await redeem(gate, "approved", "code", String(secret));
+  expect(decided).toMatchObject({ answer: { to: "some" }, note: "not to all" });
+  expect(await redeem(gate, "approved", "code", String(secret))).toEqual(decided);
+});
+
 test("a form counts when its phrase was typed, for gates that ask for no more", async () => {
   const lease = await db.begun();
   const gate = await db.gate(lease);

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { JsonText } from "../json-text.ts";
+import { readJson } from "../payload.ts";
 
 const text = z.string().max(500);
 
@@ -47,8 +49,17 @@ export const AnswerSchema = z
   );
 export type AnswerSchema = z.output<typeof AnswerSchema>;
 
-/** What is wrong with an answer, for the human; empty when it fits. */
-export function answerProblems(schema: AnswerSchema, answer: unknown): string[] {
+/** Whether an approval is incomplete without an answer. */
+export function asksForAnswer({ answerSchema }: { answerSchema: JsonText | null }): boolean {
+  return answerProblems(readJson<AnswerSchema>(answerSchema), undefined).length > 0;
+}
+
+/**
+ * What is wrong with the answer to an approval, for the human; empty when it fits. A gate without a form
+ * takes any answer.
+ */
+export function answerProblems(schema: AnswerSchema | null, answer: unknown): string[] {
+  if (schema === null) return [];
   const shape = Object.fromEntries(
     Object.entries(schema.properties).map(([name, field]) => {
       const type = typeOf(field);

@@ -1,13 +1,14 @@
-import { v7 as uuid } from "uuid";
 import type { Database } from "../database.ts";
-import * as rules from "./rules.ts";
+import { asksForAnswer } from "./answer.ts";
+import { issueProof } from "./proofs.ts";
+import { CODE_MS, newCode, newToken } from "./rules.ts";
 import type { Decision } from "./schema.ts";
 import * as gates from "./sql.ts";
 
 /** What a channel carries to a human besides the question. */
 export interface ChannelDecision {
-  /** Good for ten minutes. */
-  readonly code: string;
+  /** Good for ten minutes; left out where the approval needs an answer, which the page asks for. */
+  readonly code?: string;
   /** For the fragment of the gate page's link; good as long as the gate is open. */
   readonly token: string;
 }
@@ -22,18 +23,13 @@ export async function issueForChannel(
 ): Promise<Record<Decision, ChannelDecision> | undefined> {
   const gate = await db.maybe(gates.get, { gateId });
   if (gate?.status !== "open") return undefined;
+  const common = { gateId, digest: gate.digest, issuedBy: `channel ${channel}` };
   const issueBoth = async (decision: Decision): Promise<ChannelDecision> => {
-    const [code, token] = [rules.newCode(), rules.newToken()];
-    const common = { gateId, decision, issuedBy: `channel ${channel}` };
-    await db.one(gates.issue, {
-      ...{ ...common, proofId: `proof_${uuid()}`, kind: "code" as const, lastsMs: rules.CODE_MS },
-      secretHash: rules.hashSecret(gateId, rules.readCode(code)),
-    });
-    await db.one(gates.issue, {
-      ...{ ...common, proofId: `proof_${uuid()}`, kind: "token" as const },
-      secretHash: rules.hashSecret(gateId, token),
-    });
-    return { code, token };
+    const [code, token] = [newCode(), newToken()];
+    await issueProof(db, { ...common, decision, kind: "token", secret: token });
+    if (decision === "approved" && asksForAnswer(gate)) return { token };
+    await issueProof(db, { ...common, decision, kind: "code", secret: code, lastsMs: CODE_MS });
+    return { token, code };
   };
   return { approved: await issueBoth("approved"), rejected: await issueBoth("rejected") };
 }

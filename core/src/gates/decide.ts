@@ -63,13 +63,15 @@ export async function decide(
   checkPayload("answer", [answer], context);
   const gate = await db.maybe(gates.get, { gateId, gateFloor });
   if (gate === undefined) throw fail("gate_not_found", { gateId });
-  if (gate.status === "open") checkAnswer(context, gate, given);
+  const byCode = authority.proofKind === "code";
+  if (gate.status === "open") checkAnswer(context, gate, given, byCode);
   const row = await db.maybe(gates.resolve, { ...given, ...authority, answer, gateFloor });
   if (row === undefined) throw fail("gate_not_found", { gateId });
   const settled = await db.one(gates.get, { gateId, gateFloor });
   const { outcome } = row;
   if (outcome === "decided") {
-    if (settled.status === decision && sameAnswer(settled, given)) return { gate: settled };
+    if (settled.status === decision && (byCode || sameAnswer(settled, given)))
+      return { gate: settled };
     throw fail("gate_already_resolved", winner(settled));
   }
   if (outcome === "gate_assurance_too_low" || outcome === "gate_needs_human")
@@ -80,11 +82,26 @@ export async function decide(
   return { gate: settled };
 }
 
-function checkAnswer({ fail }: Context, gate: Gate, { gateId, decision, answer }: Given): void {
-  const schema = readJson<AnswerSchema>(gate.answerSchema);
-  if (schema === null || (decision === "rejected" && answer === undefined)) return;
-  const problems = answerProblems(schema, answer);
+function checkAnswer(
+  { fail }: Context,
+  gate: Gate,
+  { gateId, decision, answer, note }: Given,
+  byCode: boolean,
+): void {
+  if (byCode && answer === undefined && note === undefined) return;
+  const problems = byCode
+    ? ["a code brings its answer and note along; send neither"]
+    : problemsOf(gate, { decision, answer });
   if (problems.length > 0) throw fail("gate_answer_invalid", { gateId, problems });
+}
+
+/** What is wrong with a decision's answer; a rejection needs none. */
+export function problemsOf(
+  { answerSchema }: Gate,
+  { decision, answer }: Pick<Given, "decision" | "answer">,
+): string[] {
+  if (decision === "rejected" && answer === undefined) return [];
+  return answerProblems(readJson<AnswerSchema>(answerSchema), answer);
 }
 
 function sameAnswer({ answer }: Gate, given: Given): boolean {

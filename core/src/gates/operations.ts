@@ -9,7 +9,8 @@ import type { Limits } from "../limits.ts";
 import { type Actor, operation } from "../operation.ts";
 import { checkPayload, Name } from "../payload.ts";
 import { RunId } from "../runs/schema.ts";
-import { type Authority, DECIDE_ERRORS, decide } from "./decide.ts";
+import { type Authority, DECIDE_ERRORS, decide, problemsOf } from "./decide.ts";
+import { ISSUE_ERRORS, issueProof, whyNot } from "./proofs.ts";
 import * as rules from "./rules.ts";
 import {
   Deciding,
@@ -21,6 +22,7 @@ import {
   GateName,
   GateStatus,
   GateSummary,
+  Note,
   Question,
 } from "./schema.ts";
 import * as gates from "./sql.ts";
@@ -176,22 +178,18 @@ export const askForm = operation({
   because: "It decides nothing; a form is the weakest proof, and a gate may ask for more.",
   input: z.strictObject({ gateId: GateId }),
   output: z.strictObject({ phrase: z.string(), digest: Digest, expiresAt: z.iso.datetime() }),
-  errors: ["gate_not_found", "gate_already_resolved", "gate_changed", "gate_assurance_too_low"],
+  errors: ["gate_not_found", "gate_assurance_too_low", ...ISSUE_ERRORS],
   async run({ db, actor, limits, fail }, { gateId }) {
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
-    if (gate.status !== "open")
-      throw fail("gate_already_resolved", { gateId, gateStatus: gate.status });
     if (gate.required !== "client_form")
       throw fail("gate_assurance_too_low", { gateId, required: gate.required });
     const phrase = rules.newPhrase();
-    const issued = await db.maybe(gates.issue, {
-      ...{ proofId: `proof_${uuid()}`, gateId, kind: "form", lastsMs: rules.FORM_MS },
-      secretHash: rules.hashSecret(gateId, phrase),
+    const issued = await issueProof(db, {
+      ...{ gateId, digest: gate.digest, kind: "form", secret: phrase, lastsMs: rules.FORM_MS },
       issuedBy: actor.name,
       principal: rules.principalOf(actor),
-      digest: gate.digest,
     });
-    if (issued === undefined) throw fail("gate_changed", { gateId, digest: gate.digest });
+    if (issued?.expiresAt == null) throw await whyNot(db, gate, fail);
     return { phrase, digest: gate.digest, expiresAt: issued.expiresAt };
   },
 });
@@ -208,32 +206,36 @@ export const issueCode = operation({
     gateId: GateId,
     decision: Decision,
     digest: Digest.optional().describe("Refused when the gate asks something else by now."),
+    answer: z.unknown().optional().describe("The filled-in form, which the code brings along."),
+    note: Note.optional(),
   }),
   output: z.strictObject({ code: z.string(), decision: Decision, expiresAt: z.iso.datetime() }),
   errors: [
     "gate_not_found",
-    "gate_already_resolved",
-    "gate_changed",
     "gate_needs_human",
     "gate_own_run",
+    "gate_answer_invalid",
+    "payload_too_large",
+    ...ISSUE_ERRORS,
   ],
-  async run({ db, actor, limits, fail }, { gateId, decision, digest }) {
+  async run(context, { gateId, decision, digest, answer, note }) {
+    const { db, actor, limits, fail } = context;
     if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
-    if (gate.status !== "open")
-      throw fail("gate_already_resolved", { gateId, gateStatus: gate.status });
     const principal = rules.principalOf(actor);
     const { own } = await db.one(gates.ownedBy, { gateId, principal });
     if (own) throw fail("gate_own_run", { gateId });
+    const problems = problemsOf(gate, { decision, answer });
+    if (problems.length > 0) throw fail("gate_answer_invalid", { gateId, problems });
+    const text = payloadText(answer);
+    checkPayload("answer", [text], context);
     const code = rules.newCode();
-    const issued = await db.maybe(gates.issue, {
-      ...{ proofId: `proof_${uuid()}`, gateId, kind: "code", decision, lastsMs: rules.CODE_MS },
-      secretHash: rules.hashSecret(gateId, rules.readCode(code)),
-      issuedBy: actor.name,
-      principal,
-      digest: digest ?? gate.digest,
+    const shown = { gateId, digest: digest ?? gate.digest };
+    const issued = await issueProof(db, {
+      ...{ ...shown, kind: "code", secret: code, decision, answer: text, note },
+      ...{ issuedBy: actor.name, principal, lastsMs: rules.CODE_MS },
     });
-    if (issued === undefined) throw fail("gate_changed", { gateId, digest: gate.digest });
+    if (issued?.expiresAt == null) throw await whyNot(db, shown, fail);
     return { code, decision, expiresAt: issued.expiresAt };
   },
 });

@@ -132,31 +132,39 @@ export const ownedBy = statement<
 >("gates.owned_by")`
   select ${isOwn} as own from tidebase.gates g where g.gate_id = $gate_id::uuid`;
 
-/** Keeps the hash of a new proof for the gate's present revision; the issuer's older one for the same is void. */
+/**
+ * Keeps the hash of a new proof, while the gate is open with this content; no row otherwise. The issuer's
+ * older code for the same decision is void.
+ */
 export const issue = statement<
   {
     proofId: string;
     gateId: string;
+    digest: string;
     kind: "form" | "code" | "token";
     decision?: Decision | undefined;
     secretHash: string;
+    answer?: JsonText | undefined;
+    note?: string | undefined;
     issuedBy: string;
     principal?: string | undefined;
     lastsMs?: number | undefined;
   },
-  { expiresAt: string }
+  { expiresAt: string | null }
 >("gates.issue")`
   with gate as materialized (
-    select gate_id, revision, expires_at from tidebase.gates where gate_id = $gate_id::uuid
+    select gate_id, revision, expires_at from tidebase.gates
+     where gate_id = $gate_id::uuid and digest = $digest::text and decided_at is null
+       and (expires_at is null or expires_at > tidebase.now())
   ), voided as (
     update tidebase.gate_proofs p set spent_at = tidebase.now()
-     where p.gate_id = $gate_id::uuid and p.kind = $kind::text and p.kind <> 'token' and p.spent_at is null
-       and p.decision is not distinct from $decision::text and p.issued_by = $issued_by::text
+     where p.gate_id = $gate_id::uuid and p.kind = 'code' and $kind::text = 'code' and p.spent_at is null
+       and p.decision = $decision::text and p.issued_by = $issued_by::text
   )
   insert into tidebase.gate_proofs
-    (proof_id, gate_id, revision, kind, decision, secret_hash, issued_by, principal, issued_at, expires_at)
-  select $proof_id::uuid, gate_id, revision, $kind::text, $decision::text, $secret_hash::text, $issued_by::text,
-    $principal::text, tidebase.now(),
+    (proof_id, gate_id, revision, kind, decision, secret_hash, answer, note, issued_by, principal, issued_at, expires_at)
+  select $proof_id::uuid, gate_id, revision, $kind::text, $decision::text, $secret_hash::text, $answer::text, $note::text,
+    $issued_by::text, $principal::text, tidebase.now(),
     least(tidebase.now() + $lasts_ms::bigint * interval '1 ms', coalesce(expires_at, 'infinity')) from gate
   returning nullif(expires_at, 'infinity') as expires_at`;
 
@@ -206,7 +214,7 @@ export const resolve = statement<
      where run_id = (select run_id from gate) for no key update
   ), proof as materialized (
     select p.* from gate cross join lateral (
-      select proof_id, issued_by, principal from tidebase.gate_proofs
+      select proof_id, issued_by, principal, answer, note from tidebase.gate_proofs
        where gate_id = $gate_id::uuid and revision = gate.revision and kind = $proof_kind::text
          and secret_hash = $secret_hash::text and spent_at is null and tries < 5 and expires_at > tidebase.now()
          and (decision is null or decision = $decision::text)
@@ -216,10 +224,13 @@ export const resolve = statement<
     select coalesce(proof.issued_by, $name::text) as name,
       case when proof.proof_id is null then $principal::text else proof.principal end as principal,
       case when $proof_kind::text is null then $assurance::text
-        when proof.proof_id is null then null when $proof_kind::text = 'form' then 'client_form' else 'code' end as level
+        when proof.proof_id is null then null when $proof_kind::text = 'form' then 'client_form' else 'code' end as level,
+      case when $proof_kind::text = 'code' then proof.answer else $answer::text end as answer,
+      case when $proof_kind::text = 'code' then proof.note else $note::text end as remark
       from (select) as always left join proof on true
   ), ruling as materialized (
-    select gate.*, decider.name as decider, coalesce(decider.principal, decider.name) as voter, decider.level, case
+    select gate.*, decider.name as decider, coalesce(decider.principal, decider.name) as voter, decider.level,
+      decider.answer as given, decider.remark, case
         when held.last_seq <> gate.seen_seq then 'again'
         when gate.status <> 'open' then 'decided'
         when gate.expires_at <= tidebase.now() then 'gate_expired'
@@ -246,11 +257,11 @@ export const resolve = statement<
       from ruling where word = 'good' and ($proof_kind::text is null or exists (select from spent))
   ), voted as (
     insert into tidebase.gate_votes (gate_id, revision, voter, name, via, assurance, note, at)
-    select gate_id, revision, voter, decider, $via::text, level, $note::text, tidebase.now() from allowed
+    select gate_id, revision, voter, decider, $via::text, level, remark, tidebase.now() from allowed
      where $decision::text = 'approved' and approvals > 1
     on conflict do nothing returning gate_id
   ), won as (
-    update tidebase.gates g set status = $decision::text, answer = $answer::text, note = $note::text,
+    update tidebase.gates g set status = $decision::text, answer = a.given, note = a.remark,
       decided_at = tidebase.now(), decided_by = a.decider, via = $via::text, assurance = a.level
       from allowed a where g.gate_id = $gate_id::uuid and a.decides and g.decided_at is null
     returning g.gate_id, g.run_id, g.name, g.key, g.status, g.decided_by, g.via, g.assurance

@@ -41,7 +41,11 @@ function page(
   } as const;
   return agent.http(path === "session" ? "/gates/session" : `/gates/${path}`, init);
 }
-const decideOnPage = (agent: Agent, headers: Record<string, string> = {}, more: Record<string, string> = {}) =>
+const decideOnPage = (
+  agent: Agent,
+  headers: Record<string, string> = {},
+  more: Record<string, string> = {},
+) =>
   page(
     agent,
     `${agent.target.gateId}/decide`,
