@@ -111,8 +111,14 @@ test("a heartbeat that crosses the suspension does not make a loss of it", async
     }
     return answered;
   };
-  await suspension(tidebase.run("w", { runId }, ({ gate }) => gate("ask", { prompt: "Well?" })));
-  expect(await statusOf(server, runId)).toBe("waiting");
+  let settled = false;
+  const attempt = tidebase.run("w", { runId }, ({ gate }) =>
+    gate("ask", { prompt: "Well?" }).finally(() => {
+      settled = true;
+    }),
+  );
+  await suspension(attempt);
+  expect([settled, await statusOf(server, runId)]).toEqual([false, "waiting"]);
 });
 
 test("what a branch writes is under way until it is written", async () => {

@@ -5,7 +5,7 @@ import { newRunId, type WaitForOptions } from "@tidebase/sdk";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { milliseconds } from "../src/waits/duration.ts";
-import { statusOf, suspension } from "./deciding.ts";
+import { eventTypes, statusOf, suspension } from "./deciding.ts";
 import { useServer } from "./support.ts";
 
 const server = useServer();
@@ -121,6 +121,33 @@ test("a signal that came before the wait is taken, the oldest first, and a repla
     { timedOut: false, payload: { n: 1 } },
     { timedOut: false, payload: { n: 2 } },
   ]);
+});
+
+test("every answer may be lost once: nothing is taken, slept or asked twice", async () => {
+  const runId = newRunId();
+  await server.tidebase.runs.create("w", { runId });
+  const lost = new Set<string>();
+  server.meddle = async (path, answer) => {
+    const answered = await answer();
+    if (lost.has(path)) return answered;
+    lost.add(path);
+    return new Response("gone", { status: 502 });
+  };
+  for (const n of [1, 2]) await server.tidebase.signal(runId, "paid", n);
+  const outcome = await server.tidebase.run("w", { runId }, async ({ gates, sleep, waitFor }) => {
+    const opened = await gates.open("ask", { prompt: "Well?" });
+    await sleep("nap", 20);
+    const [one, two] = [await waitFor("paid", { key: "1" }), await waitFor("paid", { key: "2" })];
+    return [opened.revision, one, two];
+  });
+  expect(outcome).toEqual([1, { timedOut: false, payload: 1 }, { timedOut: false, payload: 2 }]);
+  expect(lost).toContain(`/v1/runs/${runId}/signals/take`);
+  server.meddle = undefined;
+  const types = await eventTypes(server, runId);
+  const counts = ["signal.sent", "gate.opened", "step.completed"].map(
+    (type) => types.filter((one) => one === type).length,
+  );
+  expect(counts).toEqual([2, 1, 3]);
 });
 
 test("a signal wakes the run that waits for it; the same key again changes nothing", async () => {

@@ -115,14 +115,12 @@ const byCode: Decide = async (gateId, decision) => {
   const proposal = { gateId, proposedDecision: decision };
   const refused = await assistant.refused("tidebase_resolve_gate", proposal);
   expect(refused).toMatchObject({ outcome: "pendingHuman" });
-  const flag = decision === "approved" ? "--approve" : "--reject";
-  const { code, screen } = await atStore(`gates code ${gateId} ${flag}`);
-  expect({ code, screen }).toMatchObject({ code: 0 });
-  const [approvalCode] = CODE.exec(screen.slice(screen.lastIndexOf("code"))) ?? [];
-  const answer = await assistant.call("tidebase_resolve_gate", {
-    ...{ ...proposal, approvalCode, note: "by code" },
-    ...(decision === "approved" && { answer: { audience: "team" } }),
-  });
+  const given = decision === "approved" ? "--approve --set audience=team" : "--reject";
+  const { code, screen } = await atStore(`gates code ${gateId} ${given} --note "by code"`);
+  expect({ code, screen }).toEqual({ code: 0, screen: expect.stringMatching(CODE) });
+  const [approvalCode] = CODE.exec(screen.slice(screen.lastIndexOf("code "))) ?? [];
+  const brought = { ...proposal, approvalCode };
+  const answer = await assistant.call("tidebase_resolve_gate", brought);
   expect(answer).toMatchObject({ gateId, outcome: decision });
 };
 
@@ -133,7 +131,7 @@ const byTerminal: Decide = async (gateId, decision) => {
     ...(approves ? ([["one of team, everyone", "team"]] as [string, string][]) : []),
     [`Type "${word}"`, word],
   ]);
-  expect({ code, screen }).toMatchObject({ code: 0 });
+  expect({ code, screen }).toEqual({ code: 0, screen: expect.stringContaining(`is ${decision}`) });
 };
 
 const byPage: Decide = async (gateId, decision) => {
@@ -145,12 +143,11 @@ const byPage: Decide = async (gateId, decision) => {
   await page.getByText(`Signed in as ${me}`).waitFor();
   if (decision === "approved") await page.getByLabel("Send it to").selectOption("team");
   await page.getByLabel("Note").fill("by page");
-  const button = decision === "approved" ? "Approve" : "Reject";
+  const [button, heading] = decision === "approved" ? APPROVE : REJECT;
   await page.getByRole("button", { name: button, exact: true }).click();
-  await page
-    .getByRole("heading", { name: `${button}${button === "Approve" ? "d" : "ed"}` })
-    .waitFor();
+  await page.getByRole("heading", { name: heading, exact: true }).waitFor();
 };
+const [APPROVE, REJECT] = [["Approve", "Approved"] as const, ["Reject", "Rejected"] as const];
 
 interface Way {
   readonly way: string;

@@ -19,15 +19,19 @@ Examples:
   $ tidebase gates decide gate_0190… --reject --note "the figures are of March"`;
 
 /** Which way a gate is to be decided. */
-export interface Direction {
+interface Direction {
   readonly approve?: boolean;
   readonly reject?: boolean;
 }
 
-interface DecideOptions extends Direction {
+/** A decision with what belongs to it. */
+export interface AnswerOptions extends Direction {
   readonly note?: string;
   readonly answer?: { readonly value: unknown };
   readonly set?: string[];
+}
+
+interface DecideOptions extends AnswerOptions {
   readonly digest?: string;
   readonly yes?: boolean;
 }
@@ -42,15 +46,16 @@ export function addDecideCommand(gates: Command, cli: Cli): void {
     .option("--reject", "reject it")
     .option("--note <text>", "why; kept with the decision")
     .option("--answer <json>", "the filled-in form", jsonValue)
-    .option(
-      "--set <name=value>",
-      "one field of the form; may be repeated",
-      (one, before: string[] = []) => [...before, one],
-    )
+    .option("--set <name=value>", "one field of the form; may be repeated", oneMore)
     .option("--digest <digest>", "only if the question is still the one that `gates show` told")
     .option("--yes", "do not ask for the word")
     .addHelpText("after", HELP)
     .action(async (gateId: string, options: DecideOptions) => await decide(cli, gateId, options));
+}
+
+/** For an option that may be repeated. */
+export function oneMore(value: string, before: string[] = []): string[] {
+  return [...before, value];
 }
 
 /** The decision that the flags name. */
@@ -63,8 +68,6 @@ export function decisionOf({ approve, reject }: Direction): "approved" | "reject
 async function decide(cli: Cli, gateId: string, options: DecideOptions): Promise<void> {
   const decision = decisionOf(options);
   const asks = atTerminal(cli) && cli.flags().json !== true;
-  if (options.answer !== undefined && options.set !== undefined)
-    throw new UsageError("--answer and --set both give the answer.", "Give one of them.");
   if (atTerminal(cli) && !asks && options.yes !== true)
     throw new UsageError("The decision is for ever, and --json never asks.", "Add --yes.");
   const done = await withHuman(cli, async (backend) => {
@@ -84,7 +87,10 @@ export async function readGate(backend: Backend, gateId: string): Promise<ReadGa
   return asRead(found).gate;
 }
 
-function givenAnswer({ answerSchema }: ReadGate, { answer, set }: DecideOptions): unknown {
+/** The answer that the flags give. */
+export function givenAnswer({ answerSchema }: ReadGate, { answer, set }: AnswerOptions): unknown {
+  if (answer !== undefined && set !== undefined)
+    throw new UsageError("--answer and --set both give the answer.", "Give one of them.");
   if (answer !== undefined) return answer.value;
   return set === undefined ? undefined : answerOf(answerSchema as AnswerSchema | null, set);
 }

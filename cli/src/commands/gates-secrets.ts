@@ -1,19 +1,22 @@
-import { type FoundStore, issueCode, linkSession, TidebaseError } from "@tidebase/core";
+import { type FoundStore, issueCode, linkSession } from "@tidebase/core";
 import type { Command } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { CommandError, UsageError } from "../failure.ts";
 import { refusePipe, withHuman } from "../human.ts";
+import { jsonValue } from "../options.ts";
 import { facts, plain, seconds } from "../output.ts";
 import { setting } from "../settings.ts";
 import { tell } from "../stores.ts";
-import { type Direction, decisionOf, readGate } from "./gates-decide.ts";
+import { type AnswerOptions, decisionOf, givenAnswer, oneMore, readGate } from "./gates-decide.ts";
 
 const CODE_HELP = `
 For a human at a terminal, never through a pipe. Whoever is given the code can decide so, once: tell it to
 the agent that asks for it, as the answer to this very question. Another one makes this one void.
+Where the gate has a form, the code brings the filled-in form along: who carries it adds nothing.
 
 Examples:
-  $ tidebase gates code gate_0190… --approve`;
+  $ tidebase gates code gate_0190… --approve
+  $ tidebase gates code gate_0190… --approve --set amount=120`;
 
 const OPEN_HELP = `
 For a human at a terminal, never through a pipe. The link works once and signs you in on the gate's page.
@@ -33,8 +36,11 @@ export function addGateSecretCommands(gates: Command, cli: Cli): void {
     .argument("<gateId>")
     .option("--approve", "a code that approves")
     .option("--reject", "a code that rejects")
+    .option("--note <text>", "why; the code brings it along")
+    .option("--answer <json>", "the filled-in form, which the code brings along", jsonValue)
+    .option("--set <name=value>", "one field of the form; may be repeated", oneMore)
     .addHelpText("after", CODE_HELP)
-    .action(async (gateId: string, options: Direction) => await code(cli, gateId, options));
+    .action(async (gateId: string, options: AnswerOptions) => await code(cli, gateId, options));
   gates
     .command("open")
     .description("a one-time link that signs you in on the gate's page; shown at a terminal only")
@@ -46,15 +52,15 @@ export function addGateSecretCommands(gates: Command, cli: Cli): void {
     );
 }
 
-async function code(cli: Cli, gateId: string, options: Direction): Promise<void> {
+async function code(cli: Cli, gateId: string, options: AnswerOptions): Promise<void> {
   const decision = decisionOf(options);
   const made = await withHuman(cli, async (backend, found) => {
     refusePipe(cli, found, "A code");
-    const { prompt, digest, revision } = await readGate(backend, gateId);
-    const issued = await backend.execute(issueCode, { gateId, decision });
-    // The code is for what the gate asked when it was issued: it is shown with that, or not at all.
-    if ((await readGate(backend, gateId)).revision !== revision)
-      throw new TidebaseError("gate_changed", { gateId });
+    const gate = await readGate(backend, gateId);
+    const { prompt, digest, revision } = gate;
+    // With the digest: the code is for the question it is shown with, or there is none.
+    const given = { answer: givenAnswer(gate, options), note: options.note };
+    const issued = await backend.execute(issueCode, { gateId, decision, digest, ...given });
     return { ...issued, gateId, prompt, digest, revision };
   });
   await printAnswer(cli, made, (issued) =>

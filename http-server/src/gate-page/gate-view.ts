@@ -45,7 +45,7 @@ function facts(gate: Gate): Html[] {
     approvers !== undefined && fact("Approvers", approvers.map(shown).join(", ")),
     gate.approvals > 1 && fact("Approvals", votes),
     fact(
-      "Content",
+      "Digest",
       html`<code title="${gate.digest}">${gate.digest.slice(0, 15)}</code>${gate.revision > 1 && `, revision ${gate.revision}`}`,
     ),
   ].filter((line) => line !== false);

@@ -20,11 +20,6 @@ const Input = z.strictObject({
   gateId: GateId,
   proposedDecision: Decision.describe("With a code: the decision it was made for."),
   approvalCode: z.string().min(8).max(20).optional().describe("XXXX-XXXX, from the human."),
-  answer: z
-    .looseObject({})
-    .optional()
-    .describe("With a code: the gate's form as the human filled it in."),
-  note: z.string().min(1).max(2000).optional().describe("With a code: the human's reason."),
 });
 type Given = z.output<typeof Input>;
 
@@ -81,34 +76,24 @@ async function read(gateId: string, { backend }: ToolContext): Promise<Gate> {
   return (await ask(backend, getGate, { gateId })).gate;
 }
 
+/** The code brings the human's answer and note along; nothing is added here. */
 async function byCode(
-  { digest, answerSchema }: Gate,
-  { gateId, proposedDecision, approvalCode, answer, note }: Given & { approvalCode: string },
+  { digest }: Gate,
+  { gateId, proposedDecision: decision, approvalCode }: Given & { approvalCode: string },
   { backend }: ToolContext,
 ): Promise<object> {
-  if (answer !== undefined && answerSchema === null)
-    throw new ToolFailure({
-      code: "input_invalid",
-      message: "The gate asks for no answer.",
-      fix: "Leave `answer` out.",
-      retryable: false,
-    });
-  const { gate } = await ask(backend, redeemGate, {
-    gateId,
-    decision: proposedDecision,
-    digest,
-    ...(answer === undefined ? {} : { answer }),
-    ...(note === undefined ? {} : { note }),
-    proof: { kind: "code", secret: approvalCode },
-  });
+  const proof = { kind: "code" as const, secret: approvalCode };
+  const { gate } = await ask(backend, redeemGate, { gateId, decision, digest, proof });
   return present(gate);
 }
 
 async function byForm(gate: Gate, given: Given, context: ToolContext): Promise<object> {
   const { gateId } = gate;
-  if (gate.required !== "client_form")
-    throw pending(gate, context, "This gate asks for more than a form in this client.");
-  if (!context.client.forms) throw pending(gate, context, "This client shows no forms.");
+  if (gate.required !== "client_form" || !context.client.forms) {
+    // Core is asked all the same: so every try is in its audit trail.
+    await ask(context.backend, askForm, { gateId }).catch(tooWeak(gate, context));
+    throw pending(gate, context, "This client shows no forms.");
+  }
   const prepared = { gate }; // read anew when it is this form's turn
   const answered = await context.ask(async () => {
     const asked = await ask(context.backend, askForm, { gateId }).catch(tooWeak(gate, context));
@@ -144,9 +129,13 @@ function tooWeak(gate: Gate, context: ToolContext): (error: unknown) => never {
   return (error) => {
     const weak = error instanceof TidebaseError && error.code === "gate_assurance_too_low";
     throw weak
-      ? pending({ ...gate, required: "code" }, context, "This gate asks for more than a form.")
+      ? pending(stronger(gate), context, "This gate asks for more than a form in this client.")
       : error;
   };
+}
+
+function stronger(gate: Gate): Gate {
+  return gate.required === "client_form" ? { ...gate, required: "code" } : gate;
 }
 
 /** An error, so that agents stop: only a human can go on from here. */
