@@ -1,12 +1,14 @@
 import {
   type Actor,
   type Core,
+  type Gate,
   type GateSummary,
+  getGate,
   issueCode,
   linkSession,
   listGates,
   SCOPES,
-  type TidebaseError,
+  TidebaseError,
 } from "@tidebase/core";
 import { shownInLine } from "./gate-page/shown.ts";
 
@@ -98,25 +100,40 @@ function mark({ gateId, openedAt }: GateSummary): string {
 async function announcement(
   { core, url }: GateTerminalOptions,
   actor: Actor,
-  { gateId, prompt, workflow, name, key, risk, required }: GateSummary,
+  { gateId }: GateSummary,
 ): Promise<string> {
-  const gate = key === "" ? name : `${name} · ${key}`;
+  const { gate } = await core.execute(getGate, { gateId }, actor);
+  const { workflow, name, key, risk, prompt, data } = gate;
+  const what = shownInLine(key === "" ? name : `${name} · ${key}`, 80);
   const lines = [
-    `Gate ${shownInLine(gate, 80)} of workflow ${shownInLine(workflow, 80)}, ${risk} risk:`,
+    `Gate ${what} of workflow ${shownInLine(workflow, 80)}, ${risk} risk:`,
     shownInLine(prompt, 400),
+    ...(data === null ? [] : [`  data     ${shownInLine(data.text, 400)}`]),
   ];
   try {
-    if (required !== "signed_in") {
-      const approve = await core.execute(issueCode, { gateId, decision: "approved" }, actor);
-      const reject = await core.execute(issueCode, { gateId, decision: "rejected" }, actor);
-      lines.push(`  approve  ${approve.code}`, `  reject   ${reject.code}`);
-    }
+    lines.push(...(await codesOf(core, actor, gate)));
     const { token } = await core.execute(linkSession, {}, actor);
     lines.push(`  page     ${url}/gates/${gateId}#link=${token}`);
     lines.push(`Each works once, for ten minutes; again: tidebase gates open ${gateId}`);
   } catch (error) {
-    if ((error as TidebaseError).code !== "gate_already_resolved") throw error;
-    lines.push("  decided meanwhile");
+    if (!isMoved(error)) throw error;
+    lines.push("  decided or changed meanwhile");
   }
   return `${lines.join("\n")}\n\n`;
+}
+
+/** Codes for the question as it is shown; the page alone takes an answer, or somebody signed in. */
+async function codesOf(core: Core, actor: Actor, gate: Gate): Promise<string[]> {
+  const { gateId, digest, required, answerSchema } = gate;
+  if (required === "signed_in") return [];
+  const codeFor = async (decision: "approved" | "rejected") =>
+    (await core.execute(issueCode, { gateId, decision, digest }, actor)).code;
+  const approve = answerSchema === null ? await codeFor("approved") : "on the page, with an answer";
+  return [`  approve  ${approve}`, `  reject   ${await codeFor("rejected")}`];
+}
+
+/** The gate is not what was read a moment ago. */
+function isMoved(error: unknown): boolean {
+  const code: unknown = error instanceof TidebaseError ? error.code : undefined;
+  return code === "gate_already_resolved" || code === "gate_changed" || code === "gate_expired";
 }

@@ -291,6 +291,25 @@ test("a code is shown once, and works for its decision alone", async () => {
   expect(await gateOf(db, gate.gateId)).toMatchObject({ status: "rejected", decidedBy: "ada" });
 });
 
+test("a code brings the answer and the note of who made it", async () => {
+  const gate = await openGate(db, { answerSchema: schema });
+  const human = await signedIn(app, db);
+  const hidden = await hiddenOf(human, gate);
+  const empty = await human.post(`${gate.path}/code`, { ...hidden, decision: "approved" });
+  expect(empty.status).toBe(422);
+  const answers = { "answer.channel": "mail", "answer.copies": "2", "answer.urgent": "yes" };
+  const fields = { ...hidden, ...answers, decision: "approved", note: "Fine." };
+  const text = await (await human.post(`${gate.path}/code`, fields)).text();
+  const secret = /<p class="code">([^<]+)</.exec(text)?.[1];
+  const { gateId, digest } = gate;
+  const proof = { kind: "code", secret };
+  await db.call("gates.redeem", { gateId, digest, decision: "approved", proof });
+  expect(await gateOf(db, gateId)).toMatchObject({
+    answer: { channel: "mail", copies: 2, urgent: true },
+    note: "Fine.",
+  });
+});
+
 test("a gate that asks for somebody signed in offers no code, and takes a decision of the page", async () => {
   const gate = await openGate(db, { risk: "critical" });
   const human = await signedIn(app, db);

@@ -73,6 +73,15 @@ test("a gate that asks for somebody signed in comes with its link alone", async 
   expect(shown()).not.toContain("approve");
 });
 
+test("a gate that asks for an answer is approved on the page, and its data is shown", async () => {
+  const shown = await terminal();
+  const answerSchema = { type: "object", properties: { n: { type: "integer" } }, required: ["n"] };
+  await openGate(db, { prompt: "How many?", data: { max: 4 }, answerSchema });
+  await expect.poll(shown).toContain("#link=");
+  expect(shown()).toContain('  data     {"max":4}');
+  expect(shown()).toMatch(/approve {2}on the page, with an answer\n {2}reject {3}[0-9A-Z]{4}-/);
+});
+
 test("more gates than one page holds are each shown once", async () => {
   for (let n = 0; n < 205; n++) await openGate(db, { prompt: `Old ${n}.` });
   const shown = await terminal();

@@ -75,8 +75,9 @@ describe("gates whose every text is as long as it may be", () => {
     expect(overview.gates).toMatchObject({ open: COUNT });
     expect(overview.gates.ids).toHaveLength(5);
     const answer = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`f${n}`, long(2000)]));
-    const approvalCode = await codeFor(db, gateId);
-    const input = { gateId, proposedDecision: "approved", approvalCode, answer, note: long(2000) };
+    const more = { answer, note: long(2000) };
+    const approvalCode = await codeFor(db, gateId, "approved", "ada", more);
+    const input = { gateId, proposedDecision: "approved", approvalCode };
     const { untrusted: said, ...outcome } = await within(OUTCOME, "tidebase_resolve_gate", input);
     expect(outcome).toMatchObject({ outcome: "approved" });
     expect(JSON.stringify(outcome)).not.toContain(EVIL);

@@ -79,25 +79,21 @@ describe("a code decides nothing", () => {
     expect(await redeem(gateId, code)).toMatchObject({ code: "gate_code_invalid" });
   });
 
-  test("with an answer that does not fit, or that nobody asked for; and is not spent", async () => {
+  test("with an answer of the agent's: the code brings the human's along", async () => {
     const answerSchema = {
       type: "object",
       properties: { copies: { type: "integer", maximum: 3 } },
       required: ["copies"],
     };
     const { gateId } = await openGate(db, { ...HIGH, answerSchema });
-    const code = await codeFor(db, gateId);
-    for (const more of [{}, { answer: { copies: 4 } }, { answer: { copies: 1, all: true } }])
-      expect(await redeem(gateId, code, more)).toMatchObject({ code: "gate_answer_invalid" });
-    const bare = await openGate(db, HIGH);
-    const other = await codeFor(db, bare.gateId);
-    const error = await redeem(bare.gateId, other, { answer: { copies: 1 } });
-    expect(error).toMatchObject({ code: "input_invalid", fix: expect.stringContaining("answer") });
-    const input = { gateId, proposedDecision: "approved", approvalCode: code };
-    const answer = { copies: 2 };
-    expect(await agent.call("tidebase_resolve_gate", { ...input, answer })).toMatchObject({
-      outcome: "approved",
-    });
+    const [answer, note] = [{ copies: 2 }, "two will do"];
+    const approvalCode = await codeFor(db, gateId, "approved", "ada", { answer, note });
+    const input = { gateId, proposedDecision: "approved", approvalCode };
+    for (const more of [{ answer: { copies: 3 } }, { note: "three" }])
+      expect(await redeem(gateId, approvalCode, more)).toMatchObject({ code: "input_invalid" });
+    const settled = await agent.call("tidebase_resolve_gate", input);
+    expect(settled).toMatchObject({ outcome: "approved" });
+    expect(settled.untrusted.data).toMatchObject({ answer: JSON.stringify(answer), note });
   });
 });
 

@@ -111,13 +111,16 @@ test("the human's decision counts, not the agent's, and a rejection needs no ans
   });
 });
 
-test("the agent's answer and note are not the human's", async () => {
+test("the form's answer is the human's, and an agent cannot add one", async () => {
   const { gateId } = await openGate(db, {
     answerSchema: { type: "object", properties: { n: { type: "number" } }, required: ["n"] },
   });
   human.fillsIn({ decision: "approved", answer_n: "1" });
-  const input = { ...approve(gateId), answer: { n: 1000 }, note: "The human insists" };
-  await agent.call("tidebase_resolve_gate", input);
+  const more = { answer: { n: 1000 }, note: "The human insists" };
+  expect(
+    await agent.refused("tidebase_resolve_gate", { ...approve(gateId), ...more }),
+  ).toMatchObject({ code: "input_invalid" });
+  await agent.call("tidebase_resolve_gate", approve(gateId));
   expect(await gateOf(db, gateId)).toMatchObject({ answer: { n: 1 }, note: null });
 });
 

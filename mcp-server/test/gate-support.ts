@@ -37,10 +37,11 @@ export async function codeFor(
   gateId: string,
   decision: "approved" | "rejected" = "approved",
   name = "ada",
+  more: object = {},
 ): Promise<string> {
   const issued = await db.core.execute(
     operationNamed("gates.code"),
-    { gateId, decision },
+    { gateId, decision, ...more },
     { ...ADA, name },
   );
   return String((issued as Json)["code"]);

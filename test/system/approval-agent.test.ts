@@ -1,4 +1,6 @@
+import { appendFile } from "node:fs/promises";
 import { userInfo } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { remote } from "@tidebase/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -28,6 +30,7 @@ let server: ServerProcess;
 let mailbox: Awaited<ReturnType<typeof receiver>>;
 /** Where the program that goes on by itself takes orders. */
 let orders: string;
+let webhookId: unknown;
 
 beforeAll(async () => {
   mailbox = await receiver();
@@ -37,7 +40,8 @@ beforeAll(async () => {
   const webhook = async (name: string, input: object) =>
     (await backend.execute(operationNamed(`webhooks.${name}`), input)) as Json;
   const hook = { name: "approval-agent", url: "http://127.0.0.1:9/tide", invokes: true };
-  const { webhookId, secret } = await webhook("create", hook);
+  const { secret, ...made } = await webhook("create", hook);
+  webhookId = made["webhookId"];
   const args = ["--port", "0", "--out", folder, "--endpoint", mailbox.url];
   const env = { TIDEBASE_URL: server.url, TIDEBASE_WEBHOOK_SECRET: String(secret) };
   const child = startProgram(folder, args, env, path("serve.ts"));
@@ -194,21 +198,49 @@ describe("whoever is asked decides, and the program goes on by itself", () => {
 });
 
 describe("started by hand, the agent ends where it waits", () => {
+  beforeAll(async () => {
+    await db.call("webhooks.update", { webhookId, disabled: true });
+  });
+
+  async function waiting(issue: string): Promise<{ runId: string; gateId: string }> {
+    const { code, printed } = await agent(issue);
+    expect({ code, printed }).toEqual({ code: 0, printed: expect.stringContaining("waits for") });
+    const id = (noun: string) => new RegExp(`${noun}_[0-9a-f-]{36}`).exec(printed)?.[0] ?? "";
+    return { runId: id("run"), gateId: id("gate") };
+  }
+
   test("started again it waits on, after the decision it goes on, and then it is done", async () => {
-    const first = await agent("by hand");
-    expect(first).toMatchObject({ code: 0, printed: expect.stringContaining("waits for a human") });
-    const [runId = ""] = /run_[0-9a-f-]{36}/.exec(first.printed) ?? [];
-    const [gateId = ""] = /gate_[0-9a-f-]{36}/.exec(first.printed) ?? [];
-    expect(await agent("by hand")).toEqual(first);
+    const { runId, gateId } = await waiting("by hand");
+    expect(await waiting("by hand")).toEqual({ runId, gateId });
     expect(mailsOf(runId)).toEqual([]);
     await byTerminal(gateId, "approved");
-    const sent = {
-      code: 0,
-      printed: expect.stringMatching(/^Sent to team@example.com .*approved/),
-    };
-    await expect.poll(() => agent("by hand"), { timeout: 30_000 }).toEqual(sent);
-    expect(await agent("by hand")).toEqual(sent);
+    for (const _ of ["sends", "is told"])
+      expect(await agent("by hand")).toEqual({
+        code: 0,
+        printed: `Sent to team@example.com (${mailbox.url}), approved by ${me}.\n`,
+      });
     expect(mailsOf(runId)).toHaveLength(1);
     expect(await run(runId)).toMatchObject({ status: "completed", attempts: 0 });
+  });
+
+  test("rejected, it says by whom and why, and sends nothing", async () => {
+    const { runId, gateId } = await waiting("turned down");
+    await byTerminal(gateId, "rejected");
+    for (const _ of ["stops", "is told"])
+      expect(await agent("turned down")).toEqual({
+        code: 0,
+        printed: `Rejected by ${me}: by terminal. Nothing was sent.\n`,
+      });
+    expect(mailsOf(runId)).toEqual([]);
+  });
+
+  test("a report that is changed after its approval is not sent", async () => {
+    const { runId, gateId } = await waiting("changed");
+    await byTerminal(gateId, "approved");
+    await appendFile(join(folder, runId, "report.md"), "One line more.\n");
+    const { code, printed } = await agent("changed");
+    expect(code).toBe(1);
+    expect(printed).toContain("is not the report that was approved");
+    expect(mailsOf(runId)).toEqual([]);
   });
 });

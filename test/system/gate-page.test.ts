@@ -1,27 +1,23 @@
-import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDatabase } from "../../core/src/database.ts";
 import { issueForChannel } from "../../core/src/gates/channel.ts";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { type RunningServer, startServer } from "../../http-server/src/index.ts";
 import { auditOf, gateOf, newLink, openGate } from "../../http-server/test/gate-support.ts";
+import { useBrowser } from "../support/browser.ts";
 
-const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const db = useDatabase();
+const newPage = useBrowser();
 const channels = openDatabase({ databaseUrl: db.url });
 let server: RunningServer;
-let browser: Browser;
 
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) throw new Error(`No ${CHROMIUM}: apt-get install chromium`);
   server = await startServer({ core: db.core, port: 0 });
-  browser = await chromium.launch({ executablePath: CHROMIUM });
 });
 afterAll(async () => {
-  await browser?.close();
   await server?.close();
   await channels.close();
 });
@@ -45,8 +41,7 @@ interface Visit {
 
 /** A browser of its own, without cookies. */
 async function visit(options: BrowserContextOptions = {}): Promise<Visit> {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
+  const page = await newPage(options);
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("dialog", (dialog) => {

@@ -134,7 +134,7 @@ export const ownedBy = statement<
 
 /**
  * Keeps the hash of a new proof, while the gate is open with this content; no row otherwise. The issuer's
- * older code for the same decision is void.
+ * older code or form for the same is void.
  */
 export const issue = statement<
   {
@@ -158,8 +158,8 @@ export const issue = statement<
        and (expires_at is null or expires_at > tidebase.now())
   ), voided as (
     update tidebase.gate_proofs p set spent_at = tidebase.now()
-     where p.gate_id = $gate_id::uuid and p.kind = 'code' and $kind::text = 'code' and p.spent_at is null
-       and p.decision = $decision::text and p.issued_by = $issued_by::text
+     where p.gate_id = $gate_id::uuid and p.kind = $kind::text and p.kind <> 'token' and p.spent_at is null
+       and p.decision is not distinct from $decision::text and p.issued_by = $issued_by::text
   )
   insert into tidebase.gate_proofs
     (proof_id, gate_id, revision, kind, decision, secret_hash, answer, note, issued_by, principal, issued_at, expires_at)

@@ -22,25 +22,24 @@ export interface Controls {
 
 /** Approve, reject, or ask for a code: for somebody who is signed in. */
 export function decideView(gate: Gate, { session, sent }: Controls): Html {
-  const { gateId, digest } = gate;
-  const bound = html`<input type="hidden" name="csrf" value="${csrfOf(session?.secret ?? "", gateId)}"><input type="hidden" name="digest" value="${digest}">`;
+  const { gateId, digest, required } = gate;
   return html`<section data-way id="decide"><h2>Your decision</h2>
-<form method="post" action="/gates/${gateId}/decide">${bound}${NO_ENTER}
+<form method="post" action="/gates/${gateId}/decide">${NO_ENTER}
+<input type="hidden" name="csrf" value="${csrfOf(session?.secret ?? "", gateId)}"><input type="hidden" name="digest" value="${digest}">
 ${answerFields(schemaOf(gate), "decide", sent)}
 ${noteField("decide-note", sent)}
 <div class="row"><button class="approve" name="decision" value="approved">Approve</button>
 <button class="reject" name="decision" value="rejected" formnovalidate>Reject</button></div>
-</form>
-${gate.required !== "signed_in" && codeForm(gateId, bound)}</section>`;
+${required !== "signed_in" && codeButtons(gateId)}
+</form></section>`;
 }
 
-function codeForm(gateId: string, bound: Html): Html {
+function codeButtons(gateId: string): Html {
+  const path = `/gates/${gateId}/code`;
   return html`<details><summary>Decide elsewhere, with a one-time code</summary>
-<form method="post" action="/gates/${gateId}/code">${bound}
-<p>Give the code to whoever asks you for it. It works once, for this decision alone, for ten minutes.</p>
-<div class="row"><button name="decision" value="approved">Show a code to approve</button>
-<button name="decision" value="rejected">Show a code to reject</button></div>
-</form></details>`;
+<p>Give the code to whoever asks you for it. It works once, for ten minutes, for this decision as you have filled it in above.</p>
+<div class="row"><button formaction="${path}" name="decision" value="approved">Show a code to approve</button>
+<button formaction="${path}" name="decision" value="rejected" formnovalidate>Show a code to reject</button></div></details>`;
 }
 
 /** The code itself: in this one answer, nowhere else. */
