@@ -1,0 +1,167 @@
+import { fileURLToPath } from "node:url";
+import { createKey, openCore, remote, SCOPES, type Scope, toJson } from "@tidebase/core";
+import { expect, onTestFinished, test } from "vitest";
+import { collect, startProgram, useFolder } from "../../cli/test/support/program.ts";
+import { ada, local, operationNamed, useDatabase } from "../../core/test/support/database.ts";
+import { end, untilPrinted } from "../support/process.ts";
+import { startServerProcess } from "../support/servers.ts";
+import type { Waited } from "../support/waiting-worker.ts";
+
+const db = useDatabase();
+const folder = useFolder();
+const PROGRAM = fileURLToPath(new URL("../support/waiting-worker.ts", import.meta.url));
+const WORKERS = 4;
+const RUNS = 100;
+const WEEK_HOURS = 168;
+const HOURS = 4;
+const WITHIN_MS = 2000;
+/** How many are decided together, and whether by a key at the server or at a terminal of the store. */
+const GROUPS = [
+  ...Array.from({ length: 20 }, () => ({ size: 1, at: "server" })),
+  ...Array.from({ length: 8 }, () => ({ size: 5, at: "server" })),
+  ...Array.from({ length: 8 }, () => ({ size: 5, at: "terminal" })),
+] as const;
+
+type Decide = (input: object) => Promise<unknown>;
+
+async function newKey(name: string, scopes: readonly Scope[]): Promise<string> {
+  return (await db.core.execute(createKey, { name, scopes }, local)).key;
+}
+
+/** Programs that open their gates, suspend, and end; the runs they left, in the order they printed them. */
+async function askAndLeave(env: Record<string, string>): Promise<string[]> {
+  const workers = Array.from({ length: WORKERS }, async () => {
+    const child = startProgram(folder, ["ask", `${RUNS / WORKERS}`], env, PROGRAM);
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    expect({ code, stderr: stderr() }).toEqual({ code: 0, stderr: "" });
+    return stdout().trim().split("\n");
+  });
+  return (await Promise.all(workers)).flat();
+}
+
+/** Lets a week pass by the database's clock, while every sweep looks at each part of it. */
+async function passWeek(): Promise<void> {
+  const sweeper = openCore({ databaseUrl: db.url, sweepEveryMs: 10 });
+  const looks = async () =>
+    (await sweeper.status()).sweeps.map(({ lastRunAt, lastError }) => {
+      expect(lastError).toBeNull();
+      return lastRunAt;
+    });
+  for (let hour = 0; hour < WEEK_HOURS; hour += HOURS) {
+    await db.advance(`${HOURS} hours`);
+    // a look may have begun before the clock was moved: the one after it has not
+    for (const _ of ["perhaps before", "after"]) {
+      const before = await looks();
+      await expect
+        .poll(async () => (await looks()).every((at, n) => at !== before[n]), { interval: 5 })
+        .toBe(true);
+    }
+  }
+  await sweeper.close();
+}
+
+async function countOf(query: string): Promise<number> {
+  return Number((await db.pool.query(`select count(*) as n ${query}`)).rows[0].n);
+}
+
+/** Milliseconds from each decision to the next event of a type in its run, by the database's clock. */
+async function delays(runIds: readonly string[], type: string): Promise<number[]> {
+  const { rows } = await db.pool.query(
+    `select extract(epoch from next.at - d.at) * 1000 as ms from tidebase.events d cross join lateral (
+       select at from tidebase.events e where e.run_id = d.run_id and e.seq > d.seq and e.type = $2 order by seq limit 1) next
+      where d.run_id = any ($1) and d.type = 'gate.resolved' order by ms`,
+    [runIds.map((runId) => runId.slice(4)), type],
+  );
+  expect(rows).toHaveLength(runIds.length);
+  return rows.map(({ ms }) => Number(ms));
+}
+
+async function report(at: string, runIds: readonly string[]): Promise<void> {
+  for (const type of ["run.begun", "run.completed"]) {
+    const ms = await delays(runIds, type);
+    const [half = 0, most = 0] = [ms[Math.floor(ms.length / 2)], ms.at(-1)];
+    console.log(
+      `${at}: gate.resolved → ${type}: p50 ${Math.round(half)} ms, p100 ${Math.round(most)} ms`,
+    );
+    expect(most).toBeLessThan(WITHIN_MS);
+  }
+}
+
+test(`${RUNS} runs wait for a week without a process, and each goes on within two seconds of its decision`, async () => {
+  const worker = await newKey("worker", ["read", "work", "enqueue"]);
+  const [admin, human] = [
+    await newKey("admin", SCOPES),
+    await newKey("human", ["read", "approve"]),
+  ];
+  const server = await startServerProcess(db.url, { TIDEBASE_WEBHOOK_ALLOW: "127.0.0.1" });
+  onTestFinished(() => server.stop());
+  const env = { TIDEBASE_URL: server.url, TIDEBASE_API_KEY: worker };
+  const at = (apiKey: string) => remote({ url: server.url, apiKey });
+  const webhook = async (name: string, input: object) =>
+    JSON.parse(toJson(await at(admin).execute(operationNamed(`webhooks.${name}`), input)));
+  const hook = { name: "worker", url: "http://127.0.0.1:9/", workflows: ["waits"], invokes: true };
+  const { webhookId, secret } = await webhook("create", hook);
+
+  const runIds = await askAndLeave(env);
+  expect(new Set(runIds).size).toBe(RUNS);
+  await passWeek();
+  expect(
+    await countOf("from tidebase.runs where status = 'waiting' and epoch = 1 and attempts = 0"),
+  ).toBe(RUNS);
+  expect(await countOf("from tidebase.gates where status = 'open'")).toBe(RUNS);
+  expect(await countOf("from tidebase.deliveries")).toBe(0);
+
+  const child = startProgram(folder, ["receive", secret], env, PROGRAM);
+  onTestFinished(async () => void (await end(child, "SIGTERM")));
+  const [url] = await untilPrinted(child, /http:\S+/);
+  await webhook("update", { webhookId, url });
+
+  const resolve = operationNamed("gates.resolve");
+  const places: Record<"server" | "terminal", Decide> = {
+    server: (input) => at(human).execute(resolve, input),
+    terminal: (input) => db.core.execute(resolve, input, ada), // in a process that sends nothing
+  };
+  const decided: Record<keyof typeof places, string[]> = { server: [], terminal: [] };
+  let done = 0;
+  for (const { size, at: place } of GROUPS) {
+    const group = runIds.slice(done, done + size);
+    done += size;
+    await Promise.all(
+      group.map(async (runId, n) => {
+        const { gates } = await db.call("gates.list", { runId });
+        const [{ gateId, digest }] = gates as [{ gateId: string; digest: string }];
+        const decision = (done + n) % 4 === 0 ? "rejected" : "approved";
+        await places[place]({ gateId, digest, decision });
+      }),
+    );
+    decided[place].push(...group);
+    await expect
+      .poll(() => countOf("from tidebase.runs where status = 'completed'"), {
+        ...{ timeout: 30_000, interval: 20 },
+      })
+      .toBe(done);
+  }
+  expect(done).toBe(RUNS);
+
+  for (const [place, runs] of Object.entries(decided)) await report(place, runs);
+  expect(
+    await countOf("from tidebase.runs where status = 'completed' and epoch = 2 and attempts = 0"),
+  ).toBe(RUNS);
+  for (const runId of runIds) {
+    const { result } = await db.call("runs.get", { runId, include: ["result"] });
+    const { approved, pids } = result as Waited;
+    const { gates } = await db.call("gates.list", {
+      ...{ runId, status: approved ? "approved" : "rejected" },
+    });
+    expect(gates).toHaveLength(1);
+    expect(pids.map((pid) => pid === child.pid)).toEqual([false, true]);
+  }
+  await db.advance("2 minutes"); // a message that is taken is looked at again after one
+  await expect
+    .poll(() => countOf("from tidebase.deliveries where status = 'delivered' and attempts = 1"), {
+      timeout: 30_000,
+    })
+    .toBe(RUNS);
+  expect(await countOf("from tidebase.deliveries")).toBe(RUNS);
+});
