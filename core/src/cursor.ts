@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
  * An opaque cursor: the position after the last row of a page, bound to the list's filters by a
  * short hash, so that a cursor of another list is refused instead of answering nonsense.
  */
-export function writeCursor(position: readonly string[], filters: object): string {
+function writeCursor(position: readonly string[], filters: object): string {
   return Buffer.from(JSON.stringify([fingerprint(filters), ...position])).toString("base64url");
 }
 
@@ -19,6 +19,24 @@ export function readCursor(cursor: string, filters: object): string[] | "invalid
   } catch {
     return "invalid";
   }
+}
+
+/**
+ * The rows of one page, of a statement that was asked for one more than `limit`, and the cursor that
+ * asks for the next; null at the end. `position` and the id tell where a row stands.
+ */
+export function pageOf<Row extends { position: string }>(
+  rows: readonly Row[],
+  idOf: (row: Row) => string,
+  { limit, filters }: { limit: number; filters: object },
+): { page: Omit<Row, "position">[]; nextCursor: string | null } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return {
+    page: shown.map(({ position: _, ...row }) => row),
+    nextCursor: more ? writeCursor([last.position, idOf(last)], filters) : null,
+  };
 }
 
 function fingerprint(filters: object): string {

@@ -39,6 +39,7 @@ test("a creation that lost the race for its key finds the winner", async () => {
     idempotencyKey: "race",
     maxSteps: 10,
     actor: "local",
+    webhooks: [],
   };
   const input = { ...body, ...given, bodyHash: hash(body) };
   const runId = "run_00000000-0000-7000-8000-000000000001";

@@ -43,10 +43,10 @@ interface Report {
 }
 
 /** The name under which the workflow is registered. */
-export const WORKFLOW = "approved report";
+export const WORKFLOW = "approved-report";
 
 const AUDIENCES = { team: "team@example.com", everyone: "everyone@example.com" } as const;
-const EXCERPT_LINES = 8;
+const EXCERPT_LINES = 3;
 
 const ANSWER = {
   type: "object",

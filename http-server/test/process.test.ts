@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import { useDatabase } from "../../core/test/support/database.ts";
+import { untilBlocked, useDatabase } from "../../core/test/support/database.ts";
 import { openGate } from "./gate-support.ts";
 import { json, readStream, send } from "./support.ts";
 
@@ -89,13 +89,7 @@ test("SIGTERM finishes what is under way, sends streams away and exits 0", async
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ epoch, grantId }),
   });
-  await expect
-    .poll(async () => {
-      const text =
-        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-      return (await db.pool.query(text)).rowCount;
-    })
-    .toBe(1);
+  await untilBlocked(db.pool, "runs.complete");
   program.child.kill("SIGTERM");
   expect((await streaming).text).toMatch(/retry: \d+\n\n$/);
   await blocker.query("commit");
@@ -112,13 +106,7 @@ test("a second signal ends the program at once", async () => {
   await blocker.query("begin");
   await blocker.query("lock table tidebase.runs");
   const underWay = send(`${url}/v1/runs/${runId}`).catch((error: Error) => error.message);
-  await expect
-    .poll(async () => {
-      const text =
-        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-      return (await db.pool.query(text)).rowCount;
-    })
-    .toBe(1);
+  await untilBlocked(db.pool, "runs.get"); // the sweeps may wait as well
   program.child.kill("SIGINT");
   await expect.poll(() => send(`${url}/health`).catch(() => "refused")).toBe("refused");
   program.child.kill("SIGINT");

@@ -15,12 +15,13 @@ const RUNS = 100;
 const WEEK_HOURS = 168;
 const HOURS = 4;
 const WITHIN_MS = 2000;
+type Place = "server" | "terminal";
 /** How many are decided together, and whether by a key at the server or at a terminal of the store. */
-const GROUPS = [
-  ...Array.from({ length: 20 }, () => ({ size: 1, at: "server" })),
-  ...Array.from({ length: 8 }, () => ({ size: 5, at: "server" })),
-  ...Array.from({ length: 8 }, () => ({ size: 5, at: "terminal" })),
-] as const;
+const GROUPS: { size: number; at: Place }[] = [
+  ...Array.from({ length: 20 }, () => ({ size: 1, at: "server" as const })),
+  ...Array.from({ length: 8 }, () => ({ size: 5, at: "server" as const })),
+  ...Array.from({ length: 8 }, () => ({ size: 5, at: "terminal" as const })),
+];
 
 type Decide = (input: object) => Promise<unknown>;
 
@@ -61,6 +62,15 @@ async function passWeek(): Promise<void> {
   await sweeper.close();
 }
 
+/** The run's only gate, which has this status. */
+async function gateOf(runId: string, status: string): Promise<{ gateId: string; digest: string }> {
+  const { gates } = await db.call("gates.list", { runId, status });
+  const [listed, ...others] = gates as { gateId: string }[];
+  expect(others).toEqual([]);
+  const { gate } = await db.call("gates.get", { gateId: listed?.gateId });
+  return gate as { gateId: string; digest: string };
+}
+
 async function countOf(query: string): Promise<number> {
   return Number((await db.pool.query(`select count(*) as n ${query}`)).rows[0].n);
 }
@@ -86,6 +96,31 @@ async function report(at: string, runIds: readonly string[]): Promise<void> {
     );
     expect(most).toBeLessThan(WITHIN_MS);
   }
+}
+
+/** Decides group by group, each once the runs of the one before are completed; which were decided where. */
+async function decideAll(
+  runIds: readonly string[],
+  places: Record<Place, Decide>,
+): Promise<Record<Place, string[]>> {
+  const decided: Record<Place, string[]> = { server: [], terminal: [] };
+  let done = 0;
+  for (const { size, at } of GROUPS) {
+    const group = runIds.slice(done, done + size);
+    done += size;
+    await Promise.all(
+      group.map(async (runId, n) => {
+        const { gateId, digest } = await gateOf(runId, "open");
+        const decision = (done + n) % 4 === 0 ? "rejected" : "approved";
+        await places[at]({ gateId, digest, decision });
+      }),
+    );
+    decided[at].push(...group);
+    const completed = () => countOf("from tidebase.runs where status = 'completed'");
+    await expect.poll(completed, { timeout: 30_000, interval: 20 }).toBe(done);
+  }
+  expect(done).toBe(RUNS);
+  return decided;
 }
 
 test(`${RUNS} runs wait for a week without a process, and each goes on within two seconds of its decision`, async () => {
@@ -118,32 +153,10 @@ test(`${RUNS} runs wait for a week without a process, and each goes on within tw
   await webhook("update", { webhookId, url });
 
   const resolve = operationNamed("gates.resolve");
-  const places: Record<"server" | "terminal", Decide> = {
+  const decided = await decideAll(runIds, {
     server: (input) => at(human).execute(resolve, input),
     terminal: (input) => db.core.execute(resolve, input, ada), // in a process that sends nothing
-  };
-  const decided: Record<keyof typeof places, string[]> = { server: [], terminal: [] };
-  let done = 0;
-  for (const { size, at: place } of GROUPS) {
-    const group = runIds.slice(done, done + size);
-    done += size;
-    await Promise.all(
-      group.map(async (runId, n) => {
-        const { gates } = await db.call("gates.list", { runId });
-        const [{ gateId, digest }] = gates as [{ gateId: string; digest: string }];
-        const decision = (done + n) % 4 === 0 ? "rejected" : "approved";
-        await places[place]({ gateId, digest, decision });
-      }),
-    );
-    decided[place].push(...group);
-    await expect
-      .poll(() => countOf("from tidebase.runs where status = 'completed'"), {
-        ...{ timeout: 30_000, interval: 20 },
-      })
-      .toBe(done);
-  }
-  expect(done).toBe(RUNS);
-
+  });
   for (const [place, runs] of Object.entries(decided)) await report(place, runs);
   expect(
     await countOf("from tidebase.runs where status = 'completed' and epoch = 2 and attempts = 0"),
@@ -151,10 +164,7 @@ test(`${RUNS} runs wait for a week without a process, and each goes on within tw
   for (const runId of runIds) {
     const { result } = await db.call("runs.get", { runId, include: ["result"] });
     const { approved, pids } = result as Waited;
-    const { gates } = await db.call("gates.list", {
-      ...{ runId, status: approved ? "approved" : "rejected" },
-    });
-    expect(gates).toHaveLength(1);
+    await gateOf(runId, approved ? "approved" : "rejected");
     expect(pids.map((pid) => pid === child.pid)).toEqual([false, true]);
   }
   await db.advance("2 minutes"); // a message that is taken is looked at again after one

@@ -1,6 +1,6 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
-import { readCursor, writeCursor } from "../cursor.ts";
+import { pageOf, readCursor } from "../cursor.ts";
 import type { Database } from "../database.ts";
 import type { TidebaseError } from "../errors.ts";
 import { payloadText } from "../json-text.ts";
@@ -114,11 +114,8 @@ export const listGates = operation({
       afterId: after?.[1],
       limit: limit + 1,
     });
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    const nextCursor = more ? writeCursor([last.position, last.gateId], filters) : null;
-    return { gates: page.map(({ position: _, ...gate }) => gate), nextCursor };
+    const { page, nextCursor } = pageOf(rows, ({ gateId }) => gateId, { limit, filters });
+    return { gates: page, nextCursor };
   },
 });
 

@@ -3,7 +3,7 @@ import { held, lease, type Refused, refused, seen } from "../leases/fence.ts";
 import type { Lease } from "../leases/schema.ts";
 import { notQuarantined } from "../quarantine-sql.ts";
 import { batch, fragment, items, statement } from "../statement.ts";
-import { woken } from "../waits/wake.ts";
+import { awake, woken } from "../waits/wake.ts";
 import type { Assurance, Decision, Gate, GateSummary, Question } from "./schema.ts";
 
 /** The least that any gate asks for now: the setting, or `code` as soon as the store has a key. */
@@ -270,9 +270,7 @@ export const resolve = statement<
       exists (select from won) and ${woken(fragment`'gate_' || $gate_id::uuid`)} as wakes from held
   ), counted as (
     update tidebase.runs r set last_seq = r.last_seq + told.votes + told.wins + told.wakes::int,
-      status = case when told.wakes then 'pending' else r.status end,
-      waits = case when told.wakes then null else r.waits end,
-      wake_at = case when told.wakes then null else r.wake_at end
+      ${awake}
       from told where r.run_id = told.run_id and r.run_id = any (array(select run_id from told)) and told.votes + told.wins > 0
     returning r.run_id
   ), logged as (
@@ -348,9 +346,7 @@ export const expire = batch<
     select held.*, e.name, e.key, ${woken(fragment`'gate_' || held.gate_id`)} as wakes from held join expired e using (run_id, gate_id)
   ), counted as (
     update tidebase.runs r set last_seq = r.last_seq + 1 + told.wakes::int,
-      status = case when told.wakes then 'pending' else r.status end,
-      waits = case when told.wakes then null else r.waits end,
-      wake_at = case when told.wakes then null else r.wake_at end
+      ${awake}
       from told where r.run_id = told.run_id and r.run_id = any (array(select run_id from told))
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)

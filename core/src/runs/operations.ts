@@ -1,6 +1,6 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
-import { readCursor, writeCursor } from "../cursor.ts";
+import { pageOf, readCursor } from "../cursor.ts";
 import { payloadText } from "../json-text.ts";
 import { operation } from "../operation.ts";
 import { checkPayload, JsonObject, Name, Payload, readJson, StoredPayload } from "../payload.ts";
@@ -155,11 +155,8 @@ export const listRuns = operation({
       beforeId: after?.[1],
       limit: limit + 1,
     });
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    const nextCursor = more ? writeCursor([last.position, last.runId], filters) : null;
-    return { runs: page.map(({ position: _, ...run }) => run), nextCursor };
+    const { page, nextCursor } = pageOf(rows, ({ runId }) => runId, { limit, filters });
+    return { runs: page, nextCursor };
   },
 });
 

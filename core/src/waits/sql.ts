@@ -3,7 +3,7 @@ import { held, lease, type Refused, refused, seen } from "../leases/fence.ts";
 import type { Lease } from "../leases/schema.ts";
 import { notQuarantined } from "../quarantine-sql.ts";
 import { batch, fragment, items, statement } from "../statement.ts";
-import { woken } from "./wake.ts";
+import { awake, woken } from "./wake.ts";
 
 /**
  * Suspends the run unless something it names has happened. What may have happened is looked up in the
@@ -112,9 +112,7 @@ export const sendSignal = statement<
     select held.run_id, sent.seq, ${woken(fragment`'signal_' || $name::text`)} as wakes from held join sent using (run_id)
   ), counted as (
     update tidebase.runs r set last_seq = told.seq + told.wakes::int,
-      status = case when told.wakes then 'pending' else r.status end,
-      waits = case when told.wakes then null else r.waits end,
-      wake_at = case when told.wakes then null else r.wake_at end
+      ${awake}
       from told where r.run_id = told.run_id and r.run_id = $run_id::uuid
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)

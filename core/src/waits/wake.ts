@@ -7,3 +7,7 @@ import { type Fragment, fragment } from "../statement.ts";
 export function woken(what: Fragment): Fragment {
   return fragment`coalesce(held.status = 'waiting' and (${what}) = any (held.waits), false)`;
 }
+
+/** How the row `r` of a run changes when `told` says that it wakes; for the `set` of an update. */
+export const awake = fragment`status = case when told.wakes then 'pending' else r.status end,
+      waits = case when told.wakes then null else r.waits end, wake_at = case when told.wakes then null else r.wake_at end`;

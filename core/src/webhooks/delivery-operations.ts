@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { readCursor, writeCursor } from "../cursor.ts";
+import { pageOf, readCursor } from "../cursor.ts";
 import { operation } from "../operation.ts";
 import { RunId } from "../runs/schema.ts";
 import * as deliveries from "./delivery-sql.ts";
@@ -36,11 +36,8 @@ export const listDeliveries = operation({
       beforeId: after?.[1],
       limit: limit + 1,
     });
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    const nextCursor = more ? writeCursor([last.position, last.deliveryId], filters) : null;
-    return { deliveries: page.map(({ position: _, ...delivery }) => delivery), nextCursor };
+    const { page, nextCursor } = pageOf(rows, ({ deliveryId }) => deliveryId, { limit, filters });
+    return { deliveries: page, nextCursor };
   },
 });
 
