@@ -83,7 +83,11 @@ export function openCore(options: CoreOptions): Core {
   const { authenticate, hasKeys } = openAccess(db);
   const sweeping = (options.sweeps ?? true) && !readOnly;
   const { touched } = hub;
-  const webhooks = openWebhooks(db, { ...options.webhooks, sends: sweeping, touched });
+  const webhooks = openWebhooks(db, {
+    ...options.webhooks,
+    sends: sweeping && (options.webhooks?.sends ?? true),
+    touched,
+  });
   const { checkUrl } = webhooks;
   const sweeps = startSweeps(
     db,

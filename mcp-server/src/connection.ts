@@ -96,7 +96,11 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     const opened = await openStore(found, { autoMigrate });
     const { databaseUrl, revive, schema, leave } = opened;
     const limits = { gateFloor: gateFloorOf(env) };
-    const core = openCore({ databaseUrl, revive, schema, readOnly, poolMax: POOL_MAX, limits });
+    const webhooks = { sends: false }; // the server sends: it knows where messages may go
+    const core = openCore({
+      ...{ databaseUrl, revive, schema, readOnly, limits, webhooks },
+      poolMax: POOL_MAX,
+    });
     const actor = { name: "local", scopes: ["read", "operate"], via: "stdio" } as const;
     return {
       backend: guard(localBackend(core, actor), readOnly),

@@ -3,9 +3,9 @@
 export interface Operations {
   /** Create a run, or find the one that this id or idempotency key already made. */
   "runs.create": {
-    input: { runId?: string; workflow: string; input?: unknown; inputMeta?: unknown; idempotencyKey?: string; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown> };
+    input: { runId?: string; workflow: string; input?: unknown; inputMeta?: unknown; idempotencyKey?: string; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; webhooks?: ReadonlyArray<string> };
     output: { runId: string; created: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" };
-    error: "idempotency_conflict" | "payload_too_large";
+    error: "idempotency_conflict" | "payload_too_large" | "webhook_not_found";
   };
   /** Take the run's lease and get its journal; a completed run answers with its result. */
   "runs.begin": {
@@ -46,7 +46,7 @@ export interface Operations {
   /** One run with its step counts and the verdict: is it safe to rerun? */
   "runs.get": {
     input: { runId: string; include?: ReadonlyArray<"input" | "result"> };
-    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string } }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
+    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
     error: "run_not_found";
   };
   /** Runs, newest first, filtered; a page at a time. */
@@ -58,7 +58,7 @@ export interface Operations {
   /** Is it safe to rerun? The answer with its reasons, step by step, and the next action. */
   "runs.verdict": {
     input: { runId: string };
-    output: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string } }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> };
+    output: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> };
     error: "run_not_found";
   };
   /** Make a failed or interrupted run ready to be begun again; a dry run says what that does. */
@@ -70,7 +70,7 @@ export interface Operations {
   /** Counts of the runs that are not final, and those that need somebody, by id. */
   "runs.overview": {
     input: {  };
-    output: { counts: Record<string, unknown>; finishedLastDay: number; stalled: number; attention: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; updatedAt: string }> };
+    output: { counts: Record<string, unknown>; finishedLastDay: number; stalled: number; openGates: number; oldestGateAt: string | null; attention: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; updatedAt: string }> };
     error: never;
   };
   /** Record, before their effects, that steps are about to run; settled ones answer with their record. */
@@ -179,25 +179,25 @@ export interface Operations {
   "gates.resolve": {
     input: { gateId: string; decision: "approved" | "rejected"; digest: string; answer?: unknown; note?: string };
     output: { gate: { gateId: string; runId: string; workflow: string; name: string; key: string; revision: number; digest: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; data: unknown | null; answerSchema: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> } | null; capability: { name: string; scopes: ReadonlyArray<string>; reason: string } | null; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvers: ReadonlyArray<string> | null; approvals: number; votes: number; openedAt: string; openedBy: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null; via: string | null; assurance: "client_form" | "code" | "signed_in" | null; answer: unknown | null; note: string | null } };
-    error: "gate_not_found" | "gate_already_resolved" | "gate_expired" | "gate_changed" | "gate_code_invalid" | "gate_assurance_too_low" | "gate_needs_human" | "gate_own_run" | "gate_not_approver" | "gate_answer_invalid" | "payload_too_large";
+    error: "gate_not_found" | "gate_already_resolved" | "gate_expired" | "gate_changed" | "gate_assurance_too_low" | "gate_own_run" | "gate_not_approver" | "gate_answer_invalid" | "payload_too_large" | "gate_needs_human";
   };
   /** Bring a human's decision with its proof: a one-time code, a link's token, or a filled-in form. */
   "gates.redeem": {
     input: { gateId: string; decision: "approved" | "rejected"; digest: string; answer?: unknown; note?: string; proof: { kind: "form" | "code" | "token"; secret: string } };
     output: { gate: { gateId: string; runId: string; workflow: string; name: string; key: string; revision: number; digest: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; data: unknown | null; answerSchema: { type: "object"; properties: Record<string, unknown>; required?: ReadonlyArray<string> } | null; capability: { name: string; scopes: ReadonlyArray<string>; reason: string } | null; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvers: ReadonlyArray<string> | null; approvals: number; votes: number; openedAt: string; openedBy: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null; via: string | null; assurance: "client_form" | "code" | "signed_in" | null; answer: unknown | null; note: string | null } };
-    error: "gate_not_found" | "gate_already_resolved" | "gate_expired" | "gate_changed" | "gate_code_invalid" | "gate_assurance_too_low" | "gate_needs_human" | "gate_own_run" | "gate_not_approver" | "gate_answer_invalid" | "payload_too_large";
+    error: "gate_not_found" | "gate_already_resolved" | "gate_expired" | "gate_changed" | "gate_assurance_too_low" | "gate_own_run" | "gate_not_approver" | "gate_answer_invalid" | "payload_too_large" | "gate_code_invalid";
   };
   /** Begin to ask a human by a form: the phrase they have to type, good once, for five minutes. */
   "gates.form": {
     input: { gateId: string };
     output: { phrase: string; digest: string; expiresAt: string };
-    error: "gate_not_found" | "gate_already_resolved" | "gate_assurance_too_low";
+    error: "gate_not_found" | "gate_assurance_too_low" | "gate_already_resolved" | "gate_changed" | "gate_expired";
   };
   /** A one-time code for one decision, for a human who is known; the older one is void. */
   "gates.code": {
-    input: { gateId: string; decision: "approved" | "rejected" };
+    input: { gateId: string; decision: "approved" | "rejected"; digest?: string; answer?: unknown; note?: string };
     output: { code: string; decision: "approved" | "rejected"; expiresAt: string };
-    error: "gate_not_found" | "gate_already_resolved" | "gate_needs_human" | "gate_own_run";
+    error: "gate_not_found" | "gate_needs_human" | "gate_own_run" | "gate_answer_invalid" | "payload_too_large" | "gate_already_resolved" | "gate_changed" | "gate_expired";
   };
   /** Give an open gate another end: so long from now; 0 ends it now. */
   "gates.extend": {
@@ -228,6 +228,42 @@ export interface Operations {
     input: { runId: string; epoch: number; grantId: string; name: string; key?: string; signal: string };
     output: { outcome: "taken" | "waiting"; output?: unknown };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "run_too_long";
+  };
+  /** Make a webhook; the answer is the only time its secret is shown. */
+  "webhooks.create": {
+    input: { name: string; url: string; events?: ReadonlyArray<string>; workflows?: ReadonlyArray<string>; everyRun?: boolean; invokes?: boolean; decides?: boolean };
+    output: { webhookId: string; name: string; secret: string };
+    error: "webhook_url_refused" | "webhook_exists";
+  };
+  /** The webhooks with their state and backlog, without their secrets. */
+  "webhooks.list": {
+    input: { afterId?: string; limit?: number };
+    output: { webhooks: ReadonlyArray<{ webhookId: string; name: string; url: string; events: ReadonlyArray<string>; workflows: ReadonlyArray<string> | null; everyRun: boolean; invokes: boolean; decides: boolean; createdAt: string; disabledAt: string | null; disabledReason: string | null; previousUntil: string | null; failures: number; closedUntil: string | null; pending: number; dead: number }> };
+    error: never;
+  };
+  /** Change a webhook, disable or enable it; what is left out stays as it is. */
+  "webhooks.update": {
+    input: { webhookId: string; url?: string; events?: ReadonlyArray<string>; workflows?: ReadonlyArray<string> | null; everyRun?: boolean; invokes?: boolean; decides?: boolean; disabled?: boolean };
+    output: { webhookId: string; name: string; url: string; events: ReadonlyArray<string>; workflows: ReadonlyArray<string> | null; everyRun: boolean; invokes: boolean; decides: boolean; createdAt: string; disabledAt: string | null; disabledReason: string | null; previousUntil: string | null; failures: number; closedUntil: string | null; pending: number; dead: number };
+    error: "webhook_not_found" | "webhook_url_refused";
+  };
+  /** Give a webhook a new secret; for a while the old one signs as well. */
+  "webhooks.rotate": {
+    input: { webhookId: string; keepOldMs?: number };
+    output: { webhookId: string; secret: string; previousUntil: string };
+    error: "webhook_not_found";
+  };
+  /** Messages to webhooks, newest first, filtered; a page at a time. */
+  "deliveries.list": {
+    input: { status?: "pending" | "delivered" | "dead"; webhookId?: string; runId?: string; limit?: number; cursor?: string };
+    output: { deliveries: ReadonlyArray<{ deliveryId: string; webhookId: string; webhook: string; runId: string; seq: number; type: string; status: "pending" | "delivered" | "dead"; attempts: number; dueAt: string; createdAt: string; expiresAt: string; endedAt: string | null; lastStatus: number | null; lastError: string | null }>; nextCursor: string | null };
+    error: "cursor_invalid";
+  };
+  /** Send a dead delivery again, or a webhook's dead ones, up to 1,000 at a time. */
+  "deliveries.redeliver": {
+    input: { deliveryId?: string; webhookId?: string; status?: "dead" };
+    output: { redelivered: number; more: boolean };
+    error: "delivery_not_found" | "delivery_not_dead" | "webhook_not_found";
   };
   /** Make an API key; the answer is the only time it is shown. */
   "keys.create": {
@@ -294,6 +330,12 @@ export const routes = {
   "timers.set": "POST /v1/runs/:runId/timers",
   "signals.send": "POST /v1/runs/:runId/signals",
   "signals.take": "POST /v1/runs/:runId/signals/take",
+  "webhooks.create": "POST /v1/webhooks",
+  "webhooks.list": "GET /v1/webhooks",
+  "webhooks.update": "POST /v1/webhooks/:webhookId",
+  "webhooks.rotate": "POST /v1/webhooks/:webhookId/rotate",
+  "deliveries.list": "GET /v1/deliveries",
+  "deliveries.redeliver": "POST /v1/deliveries/redeliver",
   "keys.create": "POST /v1/keys",
   "keys.list": "GET /v1/keys",
   "keys.revoke": "POST /v1/keys/:keyId/revoke",
@@ -336,6 +378,11 @@ export type ErrorCode =
   | "gate_answer_invalid"
   | "wait_not_found"
   | "key_not_found"
+  | "webhook_not_found"
+  | "webhook_exists"
+  | "webhook_url_refused"
+  | "delivery_not_found"
+  | "delivery_not_dead"
   | "idempotency_conflict"
   | "workflow_mismatch"
   | "run_leased"

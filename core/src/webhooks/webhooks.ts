@@ -8,6 +8,11 @@ export interface WebhookOptions {
   readonly allow?: readonly string[] | undefined;
   /** The base of the links in messages. */
   readonly publicUrl?: string | undefined;
+  /**
+   * Whether this process sends; every process that sweeps does by default. One that may not know the
+   * server's settings (`allow`, `publicUrl`) should not.
+   */
+  readonly sends?: boolean | undefined;
   /** How names become addresses; as the operating system does it by default. */
   readonly resolve?: Resolve | undefined;
 }
