@@ -124,24 +124,23 @@ export function openCore(options: CoreOptions): Core {
     }
   }
 
-  async function status(): Promise<CoreStatus> {
-    const pending = await pendingMigrations({ databaseUrl: address.url(), schema }).catch(
-      () => undefined,
-    );
-    return {
-      database: { reachable: pending !== undefined },
-      migrations: { pending: pending ?? [] },
-      sweeps: sweeps.status(),
-    };
-  }
-
   return {
     execute,
     authenticate,
     hasKeys,
     sessions: openSessions(db),
     follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
-    status,
+    async status() {
+      const pending = await pendingMigrations({ databaseUrl: address.url(), schema }).catch(
+        () => undefined, // not reached
+      );
+      const migrations = { pending: pending ?? [] };
+      return {
+        database: { reachable: pending !== undefined },
+        migrations,
+        sweeps: sweeps.status(),
+      };
+    },
     async close() {
       await Promise.all([sweeps.stop(), webhooks.stop()]);
       await hub.close();

@@ -34,7 +34,7 @@ export const Digest = z
 export const Note = storable(2000).describe("Why, in the decider's words.");
 
 /** What the approval would allow, for people who read it. */
-export const Capability = z.strictObject({
+const Capability = z.strictObject({
   name: z.string().min(1).max(200),
   scopes: z.array(z.string().min(1).max(200)).max(50).default([]),
   reason: z.string().max(2000).default(""),

@@ -1,0 +1,478 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { openDatabase } from "../src/database.ts";
+import { type Core, openCore, SCOPES, toJson } from "../src/index.ts";
+import { readAllowList, resolveName } from "../src/webhooks/address.ts";
+import { claim } from "../src/webhooks/delivery-sql.ts";
+import { startDispatcher } from "../src/webhooks/dispatcher.ts";
+import { messageOf } from "../src/webhooks/message.ts";
+import { ada, local, newGrant, operationNamed, signedIn, useDatabase } from "./support/database.ts";
+import { answerWith, senderOf, useReceivers } from "./support/receiver.ts";
+
+const db = useDatabase();
+const open = useReceivers();
+type Gate = { gateId: string; digest: string; status: string; [member: string]: unknown };
+
+const decide = (gate: Gate, decision: string, more: object = {}, actor = signedIn("ada")) =>
+  db
+    .call("gates.resolve", { gateId: gate.gateId, digest: gate.digest, decision, ...more }, actor)
+    .then((answer) => answer["gate"] as Gate);
+const redeem = (gate: Gate, decision: string, kind: string, secret: string, actor = local) => {
+  const { gateId, digest } = gate;
+  return db
+    .call("gates.redeem", { gateId, digest, decision, proof: { kind, secret } }, actor)
+    .then((answer) => answer["gate"] as Gate);
+};
+const code = async (gate: Gate, decision: string, more: object = {}, actor = ada) =>
+  String((await db.call("gates.code", { gateId: gate.gateId, decision, ...more }, actor))["code"]);
+const refusal = (work: Promise<unknown>) =>
+  work.then(
+    (value) => `no refusal: ${JSON.stringify(value)?.slice(0, 80)}`,
+    (error: { code?: string }) => error.code ?? String(error),
+  );
+const read = async ({ gateId }: Gate) => (await db.call("gates.get", { gateId }))["gate"] as Gate;
+const runOf = async (runId: string) =>
+  (await db.call("runs.get", { runId }))["run"] as { status: string; lastSeq: number };
+const seqsOf = async (runId: string) => {
+  const text = "select seq::int from tidebase.events where run_id = $1 order by seq";
+  return (await db.pool.query(text, [runId.slice(4)])).rows.map(({ seq }) => seq as number);
+};
+const on = async (core: Core, name: string, input: object, actor = local) =>
+  JSON.parse(toJson(await core.execute(operationNamed(name), input, actor)));
+
+/* ------------------------------------------------------------------ defects */
+
+test("DEFECT a gate opened while its run completes is closed with it, and nobody decides it", async () => {
+  const lease = await db.begun();
+  const release = await db.hold(lease.runId);
+  const opening = db.gate(lease);
+  await db.blocked(1);
+  const completing = db.call("runs.complete", lease);
+  await db.blocked(2);
+  await release();
+  const gate = (await opening) as Gate;
+  await completing;
+  expect((await runOf(lease.runId)).status).toBe("completed");
+  expect.soft((await read(gate)).status).toBe("closed");
+  expect(await refusal(decide(gate, "approved"))).toBe("gate_already_resolved");
+});
+
+test("DEFECT the gate of a cancelled run is not decided", async () => {
+  const lease = await db.begun();
+  const gate = (await db.gate(lease)) as Gate;
+  await db.cancel(lease.runId);
+  expect(await refusal(decide(gate, "approved"))).not.toContain("no refusal");
+});
+
+test("DEFECT a channel's code is for the question its message shows, not for one asked meanwhile", async () => {
+  const database = openDatabase({ databaseUrl: db.url });
+  const name = `chat-${randomUUID()}`;
+  await db.pool.query(
+    `insert into tidebase.webhooks (webhook_id, name, url, secret, events, every_run, invokes, decides, created_at)
+     values ($1, $2, 'https://chat.example/', 'whsec_AAAA', '{gate.opened}', true, false, true, tidebase.now())`,
+    [randomUUID(), name],
+  );
+  const lease = await db.begun();
+  await db.gate(lease, { prompt: "Send the report to me?", risk: "high" });
+  const [claimed] = await database.many(claim, {
+    ...{ webhookIds: [], sending: [], each: 8, limit: 48 },
+  });
+  // the dispatcher has claimed; before it makes the codes the agent asks something else
+  const evil = (await db.gate(lease, { prompt: "Delete everything?", risk: "high" })) as Gate;
+  if (claimed === undefined) throw new Error("nothing claimed");
+  const { data } = JSON.parse(await messageOf(database, claimed, undefined));
+  await database.close();
+  await db.pool.query("update tidebase.webhooks set disabled_at = now() where name = $1", [name]);
+  if (data.gate.prompt === "Delete everything?") return; // shown what it is for
+  expect(data.gate.prompt).toBe("Send the report to me?");
+  const secret = data.decide?.approved?.code as string | undefined;
+  if (secret === undefined) return; // no code is as good
+  expect(await refusal(redeem(evil, "approved", "code", secret))).toBe("gate_code_invalid");
+});
+
+test("DEFECT the code of a key that was revoked, or is over, decides nothing", async () => {
+  const lease = await db.begun();
+  const made = await db.call("keys.create", { name: "leaver", scopes: ["read", "approve"] });
+  const leaver = { ...signedIn("leaver"), via: String(made["keyId"]) };
+  const gate = (await db.gate(lease, { risk: "high" })) as Gate;
+  const secret = await code(gate, "approved", {}, leaver);
+  await db.call("keys.revoke", { keyId: made["keyId"] });
+  expect.soft(await refusal(redeem(gate, "approved", "code", secret))).toBe("gate_code_invalid");
+
+  const short = { name: "temp", scopes: ["read", "approve"], expiresInMs: 60_000 };
+  const temp = { ...signedIn("temp"), via: String((await db.call("keys.create", short))["keyId"]) };
+  const next = (await db.gate(lease, { key: "2", risk: "high" })) as Gate;
+  const late = await code(next, "approved", {}, temp);
+  await db.advance("2 minutes");
+  expect(await refusal(redeem(next, "approved", "code", late))).toBe("gate_code_invalid");
+  await db.pool.query("delete from tidebase.api_keys"); // the store is open again
+});
+
+test("DEFECT on an open server an agent does not make itself the key that approves", async () => {
+  const gate = (await db.gate(await db.begun(), { risk: "critical" })) as Gate;
+  const made = await db
+    .call("keys.create", { name: "me", scopes: ["read", "approve"] }, local)
+    .catch(() => undefined);
+  if (made !== undefined) {
+    const me = await db.core.authenticate(String(made["key"]));
+    const outcome = await refusal(decide(gate, "approved", {}, me));
+    await db.pool.query("delete from tidebase.api_keys");
+    expect(outcome).not.toContain("no refusal");
+  }
+});
+
+test("DEFECT on an open server an agent does not make itself the channel that gets the codes", async () => {
+  const receiver = await open(); // stands for any public https address of the agent's
+  const sender = senderOf(db.url, { sweepEveryMs: 50 });
+  const webhook = await sender
+    .call("webhooks.create", {
+      ...{ name: `mine-${randomUUID()}`, url: receiver.url, events: ["gate.opened"] },
+      decides: true,
+    })
+    .catch(() => undefined);
+  const gate = (await db.gate(await db.begun(), { risk: "high" })) as Gate;
+  let outcome = "refused";
+  if (webhook !== undefined) {
+    await expect
+      .poll(() => receiver.received.some(({ text }) => text.includes(gate.gateId)), { timeout: 8000 })
+      .toBe(true);
+    const got = receiver.received.find(({ text }) => text.includes(gate.gateId));
+    const { approved } = (got?.message.data["decide"] ?? {}) as { approved?: { code?: string } };
+    outcome = await refusal(redeem(gate, "approved", "code", approved?.code ?? "none"));
+    await sender.call("webhooks.update", { webhookId: webhook["webhookId"], disabled: true });
+  }
+  await sender.core.close();
+  expect(outcome).not.toContain("no refusal");
+});
+
+test("DEFECT a signal is not used up by a step that cannot take it", async () => {
+  const lease = await db.begun();
+  const step = { ...lease, name: "pay", key: "", attempt: 1 };
+  await db.call("steps.begin", { items: [{ ...step, contract: { replay: "never" } }] });
+  const failed = { ...step, error: { name: "E", message: "no" } };
+  await db.call("steps.fail", { items: [failed] });
+  const { runId } = lease;
+  expect(await db.call("steps.get", { runId, name: "pay", key: "" })).toMatchObject({
+    step: { status: "failed" },
+  });
+  await db.call("signals.send", { runId, name: "paid", payload: 1 });
+  const take = (name: string) =>
+    db.call("signals.take", { ...lease, name, key: "", signal: "paid" });
+  expect.soft(await refusal(take("pay"))).not.toBe("run_too_long");
+  expect(await take("wait")).toMatchObject({ outcome: "taken", output: { payload: 1 } });
+});
+
+test("DEFECT the expired gates of one poisoned run keep nobody else's open", async () => {
+  const bad = await db.begun();
+  const good = await db.begun();
+  await db.pool.query(
+    `insert into tidebase.gates (gate_id, run_id, name, key, revision, digest, status, prompt, risk, required, approvals,
+       expires_at, opened_at, opened_by)
+     select gen_random_uuid(), $1, 'g', n::text, 1, 'd', 'open', '?', 'normal', 'client_form', 1,
+       tidebase.now() - interval '1 hour', tidebase.now(), 'local' from generate_series(1, 200) n`,
+    [bad.runId.slice(4)],
+  );
+  await db.pool.query(
+    `insert into tidebase.quarantine values ('expired_gates', $1, $2, 5, 'poisoned', now())`,
+    [bad.runId.slice(4), bad.epoch],
+  );
+  const gate = (await db.gate(good, { expiresInMs: 1000 })) as Gate;
+  await db.advance("2 seconds");
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 10 });
+  await expect
+    .poll(async () => (await read(gate)).status, { timeout: 2000 })
+    .toBe("expired")
+    .finally(async () => {
+      await core.close();
+      await db.pool.query("delete from tidebase.gates where run_id = $1", [bad.runId.slice(4)]);
+    });
+});
+
+test("DEFECT many gates of one run expire in one round, and hold nobody up", async () => {
+  const lease = await db.begun();
+  const keys = Array.from({ length: 20 }, (_, n) => `${n}`);
+  for (const key of keys) await db.gate(lease, { key, expiresInMs: 1000 });
+  await db.advance("2 seconds");
+  const core = openCore({ databaseUrl: db.url }); // as every server does: a round every 2 s
+  const left = async () =>
+    ((await db.call("gates.list", { runId: lease.runId })) as { gates: [] }).gates.length;
+  await expect
+    .poll(left, { timeout: 5000 })
+    .toBe(0)
+    .finally(() => core.close());
+});
+
+test("DEFECT a code with another answer than the decision's is told of the winner", async () => {
+  const answerSchema = {
+    ...{ type: "object", required: ["limit"] },
+    properties: { limit: { type: "integer" } },
+  };
+  const gate = (await db.gate(await db.begun(), { answerSchema })) as Gate;
+  const secret = await code(gate, "approved", { answer: { limit: 1 } });
+  await decide(gate, "approved", { answer: { limit: 9000 } });
+  expect(await refusal(redeem(gate, "approved", "code", secret))).toBe("gate_already_resolved");
+});
+
+test("DEFECT two approvals approve the same answer", async () => {
+  const answerSchema = {
+    ...{ type: "object", required: ["limit"] },
+    properties: { limit: { type: "integer" } },
+  };
+  const gate = (await db.gate(await db.begun(), { answerSchema, approvals: 2 })) as Gate;
+  await decide(gate, "approved", { answer: { limit: 1 } }, signedIn("careful"));
+  const second = await decide(gate, "approved", { answer: { limit: 9000 } }, signedIn("mallory"))
+    .then(({ status }) => status)
+    .catch(() => "refused");
+  expect(second).not.toBe("approved");
+});
+
+test("DEFECT a vote below what the gate asks for by now does not count", async () => {
+  const gate = (await db.gate(await db.begun(), { approvals: 2 })) as Gate;
+  const { phrase } = await db.call("gates.form", { gateId: gate.gateId });
+  await redeem(gate, "approved", "form", String(phrase)); // a script can
+  const { keyId } = await db.call("keys.create", { name: "a", scopes: ["approve", "read"] });
+  expect(await read(gate)).toMatchObject({ required: "code", votes: 1 });
+  const decided = await decide(gate, "approved", {}, { ...signedIn("a"), via: String(keyId) });
+  await db.pool.query("delete from tidebase.api_keys");
+  expect(decided.status).toBe("open");
+});
+
+test("DEFECT one human at a terminal and with a key is one voter", async () => {
+  const gate = (await db.gate(await db.begun(), { approvals: 2 })) as Gate;
+  await decide(gate, "approved", {}, ada);
+  expect(await decide(gate, "approved", {}, signedIn("ada"))).toMatchObject({ status: "open" });
+});
+
+test("DEFECT a timer beyond the years that can be told is refused, not kept", async () => {
+  const lease = await db.begun();
+  for (const [key, until] of [
+    ["late", "9999-12-31T23:59:59-23:59"],
+    ["early", "0001-01-01T00:00:00+23:59"],
+  ]) {
+    const set = refusal(db.call("timers.set", { ...lease, name: "sleep", key, until }));
+    expect.soft(await set, key).toMatch(/^(input_invalid|input_refused|no refusal)/);
+  }
+  const timers = [{ name: "sleep", key: "late" }];
+  await db.call("runs.suspend", { ...lease, waits: { timers } }).catch(() => {});
+  expect.soft(await refusal(db.call("runs.get", { runId: lease.runId }))).toContain("no refusal");
+  expect(await refusal(db.call("runs.verdict", { runId: lease.runId }))).toContain("no refusal");
+});
+
+test("DEFECT what a gone webhook still had to get is dead, not pending for ever", async () => {
+  const receiver = await open();
+  receiver.answer = answerWith(410);
+  const workflow = `w-${randomUUID()}`;
+  const sender = senderOf(db.url, { sweeps: false });
+  const { webhookId } = await sender.call("webhooks.create", {
+    ...{ name: workflow, url: receiver.url, events: ["*"], workflows: [workflow] },
+  });
+  for (let n = 0; n < 3; n++) await sender.call("runs.create", { workflow });
+  await db.pool.query(
+    "update tidebase.deliveries set due_at = due_at + interval '1 hour' where delivery_id <> (select min(delivery_id::text)::uuid from tidebase.deliveries where webhook_id = $1) and webhook_id = $1",
+    [String(webhookId).slice(8)],
+  );
+  const database = openDatabase({ databaseUrl: db.url });
+  const dispatcher = startDispatcher(database, {
+    ...{ allow: readAllowList(["127.0.0.1"]), resolve: resolveName, everyMs: 10 },
+    touched: () => {},
+  });
+  const statuses = async () =>
+    (
+      await db.pool.query(
+        "select status::text from tidebase.deliveries where webhook_id = $1 order by 1",
+        [String(webhookId).slice(8)],
+      )
+    ).rows.map(({ status }) => status);
+  await expect.poll(statuses).toContain("dead");
+  await db.advance("25 hours");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await db.advance("25 hours");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const left = await statuses();
+  await dispatcher.stop();
+  await database.close();
+  await sender.core.close();
+  expect(left).toEqual(["dead", "dead", "dead"]);
+});
+
+test("DEFECT a link lasts as long as its gate, also when the gate was given more time", async () => {
+  const { issueForChannel } = await import("../src/gates/channel.ts");
+  const database = openDatabase({ databaseUrl: db.url });
+  const gate = (await db.gate(await db.begun(), { expiresInMs: 60_000, risk: "high" })) as Gate;
+  const issued = await issueForChannel(database, { gateId: gate.gateId, channel: "mail" });
+  await database.close();
+  await db.call("gates.extend", { gateId: gate.gateId, expiresInMs: 3_600_000 }, ada);
+  await db.advance("5 minutes");
+  const { token = "" } = issued?.approved ?? {};
+  expect(await redeem(gate, "approved", "token", token)).toMatchObject({ status: "approved" });
+});
+
+test("DEFECT a gate whose time is over is not asked anew, swept or not", async () => {
+  const lease = await db.begun();
+  await db.gate(lease, { expiresInMs: 1000 });
+  await db.advance("2 seconds");
+  expect(await refusal(db.gate(lease, { prompt: "Again?" }))).toBe("gate_mismatch");
+});
+
+test("DEFECT a run that waits for a retry goes on when the step is reviewed", async () => {
+  const lease = await db.begun();
+  const { runId } = lease;
+  const step = { ...lease, name: "charge", key: "", attempt: 1 };
+  const contract = { sideEffects: ["stripe"] };
+  await db.call("steps.begin", { items: [{ ...step, contract }] });
+  const error = { name: "E", message: "no" };
+  await db.call("steps.fail", { items: [{ ...step, contract, error, retryInMs: 36_000_000 }] });
+  const waits = { retries: [{ name: "charge", key: "" }] };
+  expect(await db.call("runs.suspend", { ...lease, waits })).toMatchObject({ outcome: "waiting" });
+  await db.call("steps.review", {
+    ...{ runId, name: "charge", key: "", decision: "completed", output: 1 },
+    ...{ reason: "seen at Stripe", dryRun: false },
+  });
+  expect((await runOf(runId)).status).toBe("pending");
+});
+
+test("DEFECT two codes made at once by one human: the older is void", async () => {
+  const gate = (await db.gate(await db.begun(), { risk: "high" })) as Gate;
+  await code(gate, "approved");
+  const client = await db.pool.connect();
+  await client.query("begin");
+  await client.query("select from tidebase.gate_proofs where gate_id = $1 for update", [
+    gate.gateId.slice(5),
+  ]);
+  const both = [code(gate, "approved"), code(gate, "approved")];
+  await db.blocked(2);
+  await client.query("commit");
+  client.release();
+  await Promise.all(both);
+  const { rowCount } = await db.pool.query(
+    "select from tidebase.gate_proofs where gate_id = $1 and spent_at is null",
+    [gate.gateId.slice(5)],
+  );
+  expect(rowCount).toBe(1);
+});
+
+test("DEFECT starting a page session with a key or a link is in the audit trail", async () => {
+  const count = async () =>
+    Number((await db.pool.query("select count(*) from tidebase.audit")).rows[0].count);
+  const before = await count();
+  await db.core.sessions.startAs(signedIn("ada"));
+  expect.soft(await count(), "startAs").toBeGreaterThan(before);
+  const { token } = await db.call("sessions.link", {}, ada);
+  const linked = await count();
+  await db.core.sessions.start(String(token));
+  expect.soft(await count(), "start").toBeGreaterThan(linked);
+  await db.core.sessions.start("wrong");
+  expect(await count(), "refused").toBeGreaterThan(linked + 1);
+});
+
+test("DEFECT a decision is made however busy its run is", { timeout: 60_000 }, async () => {
+  const lease = await db.begun();
+  const gate = (await db.gate(lease)) as Gate;
+  const cores = Array.from({ length: 5 }, () => openCore({ databaseUrl: db.url, sweeps: false }));
+  let busy = true;
+  let sent = 0;
+  const writers = cores.flatMap((core) =>
+    Array.from({ length: 10 }, async () => {
+      while (busy) {
+        await on(core, "signals.send", { runId: lease.runId, name: "tick" });
+        sent++;
+      }
+    }),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const begun = performance.now();
+  const outcome = await Promise.race([
+    decide(gate, "approved").then(
+      ({ status }) => status,
+      (error) => String(error),
+    ),
+    new Promise<string>((resolve) => setTimeout(() => resolve("undecided after 30 s"), 30_000)),
+  ]);
+  const ms = Math.round(performance.now() - begun);
+  busy = false;
+  await Promise.all(writers);
+  await Promise.all(cores.map((core) => core.close()));
+  console.log({ outcome, ms, sent });
+  expect(outcome).toBe("approved");
+});
+
+/* ------------------------------------------------------------------ promises that hold */
+
+test("HOLDS the right code behind five wrong ones, all in flight, is dead", async () => {
+  const lease = await db.begun();
+  const gate = (await db.gate(lease, { risk: "high" })) as Gate;
+  const secret = await code(gate, "approved");
+  const release = await db.hold(lease.runId);
+  const wrong = [];
+  for (const letter of "ABCDE") {
+    wrong.push(refusal(redeem(gate, "approved", "code", `AAAA-AAA${letter}`)));
+    await db.blocked(wrong.length);
+  }
+  const right = refusal(redeem(gate, "approved", "code", secret));
+  await db.blocked(6);
+  await release();
+  expect(new Set(await Promise.all([...wrong, right]))).toEqual(new Set(["gate_code_invalid"]));
+  expect((await read(gate)).status).toBe("open");
+});
+
+test("HOLDS no gap, no duplicate: votes, signals, timers, suspends and codes at once", { timeout: 60_000 }, async () => {
+  const lease = await db.begun();
+  const { runId } = lease;
+  const gate = (await db.gate(lease, { approvals: 10, risk: "high" })) as Gate;
+  const quiet = (work: Promise<unknown>) => refusal(work);
+  const outcomes: string[] = [];
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 10 });
+  await Promise.all(
+    Array.from({ length: 60 }, async (_, n) => {
+      const kind = n % 6;
+      let work: Promise<unknown>;
+      if (kind === 0) work = decide(gate, "approved", {}, signedIn(`v${n}`));
+      else if (kind === 1) work = db.call("signals.send", { runId, name: "gate_,signal_,timer" });
+      else if (kind === 2) work = db.call("gates.extend", { gateId: gate.gateId, expiresInMs: 3_600_000 }, ada);
+      else if (kind === 3) work = redeem(gate, "approved", "code", "AAAA-AAAA");
+      else if (kind === 4) work = code(gate, "approved");
+      else work = db.call("runs.suspend", { ...lease, waits: { gates: [gate.gateId] } });
+      outcomes.push(await quiet(work));
+    }),
+  );
+  await core.close();
+  const seqs = await seqsOf(runId);
+  expect(seqs).toEqual(seqs.map((_, n) => n + 1));
+  expect((await runOf(runId)).lastSeq).toBe(seqs.length);
+  expect(outcomes.filter((one) => !/^(no refusal|gate_|lease_lost)/.test(one))).toEqual([]);
+  expect((await read(gate)).status).toBe("approved");
+});
+
+test("HOLDS a signal whose name looks like other waits wakes only who named it", async () => {
+  const lease = await db.begun();
+  const gate = (await db.gate(lease)) as Gate;
+  const { runId } = lease;
+  await db.call("runs.suspend", { ...lease, waits: { gates: [gate.gateId], signals: ['a",b{}\\'] } });
+  for (const name of ["timer", gate.gateId, "a", '"a"', "b", "NULL", "{}"])
+    await db.call("signals.send", { runId, name });
+  expect((await runOf(runId)).status).toBe("waiting");
+  await db.call("signals.send", { runId, name: 'a",b{}\\' });
+  expect((await runOf(runId)).status).toBe("pending");
+  const next = { runId, grantId: newGrant() };
+  const { epoch } = await db.call("runs.begin", next);
+  expect(
+    await db.call("signals.take", {
+      ...{ ...next, epoch, name: "w", key: "", signal: 'a",b{}\\' },
+    }),
+  ).toMatchObject({ outcome: "taken" });
+});
+
+test("HOLDS a key that works on the run issues nothing and a session of it decides nothing, after a takeover too", async () => {
+  const agent = signedIn("agent", SCOPES);
+  const { runId } = await db.call("runs.create", { workflow: "w" }, agent);
+  const other = await db.gate(await db.begun(), { risk: "high" });
+  const secret = await code(other as Gate, "approved", {}, agent);
+  // the key takes the run over after it made the code
+  const { rows } = await db.pool.query("select run_id from tidebase.gates where gate_id = $1", [
+    other.gateId.slice(5),
+  ]);
+  const taken = `run_${rows[0].run_id}`;
+  await db.call("runs.begin", { runId: taken, grantId: newGrant(), goneEpoch: 1 }, agent);
+  expect(await refusal(redeem(other as Gate, "approved", "code", secret))).toBe("gate_own_run");
+  expect(runId).toBeDefined();
+});
