@@ -130,23 +130,22 @@ export function openCore(options: CoreOptions): Core {
     hasKeys,
     sessions: openSessions(db),
     follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
-    async status() {
-      const pending = await pendingMigrations({ databaseUrl: address.url(), schema }).catch(
-        () => undefined, // not reached
-      );
-      const migrations = { pending: pending ?? [] };
-      return {
-        database: { reachable: pending !== undefined },
-        migrations,
-        sweeps: sweeps.status(),
-      };
-    },
+    status: () => statusOf({ databaseUrl: address.url(), schema }, sweeps.status()),
     async close() {
       await Promise.all([sweeps.stop(), webhooks.stop()]);
       await hub.close();
       await db.close();
     },
   };
+}
+
+async function statusOf(
+  store: { databaseUrl: string; schema: string },
+  sweeps: readonly SweepStatus[],
+): Promise<CoreStatus> {
+  const pending = await pendingMigrations(store).catch(() => undefined); // not reached
+  const migrations = { pending: pending ?? [] };
+  return { database: { reachable: pending !== undefined }, migrations, sweeps };
 }
 
 async function authorize(
