@@ -19,6 +19,8 @@ export interface CreateOptions<Value = unknown> {
   /** Short words to filter by. */
   readonly tags?: readonly string[];
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Names of the webhooks that follow this run, besides those that follow every run. */
+  readonly webhooks?: readonly string[];
 }
 
 /** The event that a signal made; `recorded` when it had been sent before. */
@@ -152,13 +154,14 @@ function failed(runId: string, run: Output<"runs.get">["run"]): TidebaseError {
  * send again.
  */
 export function creation(workflow: string, options: CreateOptions): Input<"runs.create"> {
-  const { input, tags, metadata, idempotencyKey } = options;
+  const { input, tags, metadata, idempotencyKey, webhooks } = options;
   if (options.runId !== undefined) checkRunId(options.runId);
   const needsId = options.runId !== undefined || idempotencyKey === undefined;
   return {
     ...{ workflow, ...inputOf(input) },
     ...(tags && { tags }),
     ...(metadata && { metadata }),
+    ...(webhooks && { webhooks }),
     ...(idempotencyKey !== undefined && { idempotencyKey }),
     ...(needsId && { runId: options.runId ?? newRunId() }),
   };
