@@ -72,6 +72,7 @@ create table tidebase.gate_votes (
   name text not null,
   via text not null,
   assurance tidebase.assurance not null,
+  answer text,
   note text,
   at timestamptz not null,
   primary key (gate_id, revision, voter)
@@ -92,12 +93,14 @@ create table tidebase.gate_proofs (
   issued_by text not null,
   principal text,
   issued_at timestamptz not null,
-  expires_at timestamptz not null,
+  expires_at timestamptz,
   tries int not null default 0,
   spent_at timestamptz,
   constraint gate_proofs_form_decides_nothing_check check ((kind = 'form') = (decision is null))
 );
-create index gate_proofs_gate on tidebase.gate_proofs (gate_id) where spent_at is null;
+create index gate_proofs_gate on tidebase.gate_proofs (gate_id);
+create unique index gate_proofs_live on tidebase.gate_proofs (gate_id, kind, issued_by, coalesce(decision, ''))
+  where kind <> 'token' and spent_at is null;
 
 -- Page sessions: started once from a link, or with a key that may approve.
 create table tidebase.sessions (

@@ -3,7 +3,8 @@ import { CommandError, UsageError } from "./failure.ts";
 import { plain } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
-type Answer = Record<string, unknown>;
+/** A form's answer by the names of its fields. */
+export type Answer = Record<string, unknown>;
 
 /** The answer that `--set name=value` spell out. Throws UsageError for what the form does not have. */
 export function answerOf(schema: AnswerSchema | null, settings: readonly string[]): Answer {
@@ -28,19 +29,28 @@ function fieldNames(schema: AnswerSchema | null): string {
   return names.length === 0 ? "no fields at all" : names.join(", ");
 }
 
+/** The required fields that an answer lacks, in the form's order. */
+export function missingFields(
+  { properties, required = [] }: AnswerSchema,
+  given: Answer,
+): (readonly [name: string, field: Field])[] {
+  return required.flatMap((name) => {
+    const field = properties[name];
+    return field === undefined || Object.hasOwn(given, name) ? [] : [[name, field] as const];
+  });
+}
+
 /**
  * Asks for every required field that is missing; nothing is filled in for the human. Throws
  * `not_decided` for one that is left empty.
  */
 export async function askFields(
   { ask, note }: Terminal,
-  { properties, required = [] }: AnswerSchema,
+  schema: AnswerSchema,
   given: Answer,
 ): Promise<Answer> {
   const answer = { ...given };
-  for (const name of required) {
-    const field = properties[name];
-    if (field === undefined || Object.hasOwn(answer, name)) continue;
+  for (const [name, field] of missingFields(schema, given)) {
     if (field.description !== undefined) note(plain(field.description));
     answer[name] = await askField({ ask, note }, name, field);
   }

@@ -65,6 +65,59 @@ test("a code for a rejection never approves", async () => {
   expect(await redeem(gate, "rejected", code)).toMatchObject({ status: "rejected" });
 });
 
+const FORM = {
+  type: "object",
+  properties: {
+    amount: { type: "integer", minimum: 1 },
+    currency: { type: "string", enum: ["EUR", "USD"] },
+    remark: { type: "string" },
+  },
+  required: ["amount", "currency"],
+};
+
+function typing(typed: string, ...args: string[]): Promise<Ended> {
+  return runInside(folder, ["gates", "code", ...args], env(), typed);
+}
+
+test("what the form requires is asked for beneath the question, and the code brings it along", async () => {
+  const gate = await asked({ prompt: "Pay it?", answerSchema: FORM, risk: "high" });
+  const { code, stdout, stderr } = await typing("many\n12\nEUR\n", gate.gateId, "--approve");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("Pay it?") });
+  for (const words of [gate.digest, "amount (a whole number, 1 or more): ", "It must be a whole"])
+    expect(stderr).toContain(words);
+  expect(stderr).not.toContain("remark (text): ");
+  const secret = CODE.exec(stdout.slice(stdout.lastIndexOf("code")))?.[0] ?? "";
+  expect(stderr).not.toContain(secret);
+  const answer = { amount: 12, currency: "EUR" };
+  expect(await redeem(gate, "approved", secret)).toMatchObject({ status: "approved", answer });
+});
+
+test("fields that are given are not asked for, nor is anything for a rejection", async () => {
+  const { gateId } = await asked({ answerSchema: FORM });
+  const whole = JSON.stringify({ amount: 1, currency: "USD" });
+  for (const args of [
+    ["--approve", "--set", "amount=3", "--set", "currency=USD"],
+    ["--approve", "--answer", whole],
+    ["--reject"],
+  ])
+    expect(await typing("", gateId, ...args)).toMatchObject({ code: 0, stderr: "" });
+  const rest = await typing("USD\n", gateId, "--approve", "--set", "amount=3");
+  expect(rest).toMatchObject({ code: 0, stderr: expect.stringContaining("currency (one of ") });
+  expect(rest.stderr).not.toContain("amount (a whole number, 1 or more): ");
+});
+
+test("a field left empty makes no code, and --json asks for none", async () => {
+  const { gateId } = await asked({ answerSchema: FORM });
+  const before = await issued("gate_proofs");
+  const empty = await typing("12\n\n", gateId, "--approve");
+  expect(empty).toMatchObject({ code: 1, stdout: "" });
+  expect(empty.stderr).toContain("currency was left empty");
+  const told = await typing("12\nEUR\n", gateId, "--approve", "--json");
+  expect(told).toMatchObject({ code: 1, stdout: "" });
+  expect(JSON.parse(told.stderr).error.code).toBe("gate_answer_invalid");
+  expect(await issued("gate_proofs")).toBe(before);
+});
+
 test.each([[["code", "--approve"]], [["open"]]])(
   "%s through a pipe is refused and nothing is issued",
   async ([command = "", ...flags]) => {

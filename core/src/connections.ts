@@ -7,7 +7,15 @@ import { type Address, openAddress } from "./store/address.ts";
 
 /** Sends statements to Postgres, each in its own implicit transaction. */
 export interface Connections {
-  query<Row>(statement: Statement<never, Row>, values: unknown[]): Promise<Row[]>;
+  /**
+   * The rows. With `lockedRuns` the statement is sent once those runs are locked, in one transaction: its
+   * snapshot is then as new as their rows.
+   */
+  query<Row>(
+    statement: Statement<never, Row>,
+    values: unknown[],
+    lockedRuns?: readonly string[],
+  ): Promise<Row[]>;
   close(): Promise<void>;
 }
 
@@ -28,6 +36,9 @@ export interface ConnectionOptions {
 
 /** How long a call may wait for a free connection, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
+
+const LOCK_RUNS =
+  "select from tidebase.runs where run_id = any ($1::uuid[]) order by run_id for no key update";
 
 /** Connects lazily. A connection that died is replaced; the call on it tells. */
 export function openConnections(options: ConnectionOptions): Connections {
@@ -53,18 +64,36 @@ export function openConnections(options: ConnectionOptions): Connections {
     return known;
   }
 
-  async function query<Row>(statement: Statement<never, Row>, values: unknown[]): Promise<Row[]> {
+  async function send<Row>(
+    client: pg.ClientBase,
+    statement: Statement<never, Row>,
+    values: unknown[],
+  ): Promise<Row[]> {
+    const text = textOf(statement);
+    const config: pg.QueryArrayConfig = { text, values, rowMode: "array" };
+    if (direct.has(client)) config.name = statement.name;
+    const { fields, rows } = await client.query<unknown[]>(config);
+    const read = columns.get(statement.name) ?? fields.map(column);
+    columns.set(statement.name, read);
+    return rows.map((row) => toObject<Row>(read, row));
+  }
+
+  async function query<Row>(
+    statement: Statement<never, Row>,
+    values: unknown[],
+    lockedRuns: readonly string[] = [],
+  ): Promise<Row[]> {
     const client = await connect();
     let broken: Error | undefined;
     try {
-      const text = textOf(statement);
-      const config: pg.QueryArrayConfig = { text, values, rowMode: "array" };
-      if (direct.has(client)) config.name = statement.name;
-      const { fields, rows } = await client.query<unknown[]>(config);
-      const read = columns.get(statement.name) ?? fields.map(column);
-      columns.set(statement.name, read);
-      return rows.map((row) => toObject<Row>(read, row));
+      if (lockedRuns.length === 0) return await send(client, statement, values);
+      await client.query("begin");
+      await client.query(inSchema(LOCK_RUNS, schema), [lockedRuns]);
+      const rows = await send(client, statement, values);
+      await client.query("commit");
+      return rows;
     } catch (error) {
+      if (lockedRuns.length > 0) await client.query("rollback").catch(() => {});
       if (sqlState(error) === undefined) broken = error as Error;
       throw error;
     } finally {

@@ -1,6 +1,7 @@
 import { type ConnectionOptions, openConnections, sqlState } from "./connections.ts";
 import { TidebaseError } from "./errors.ts";
 import { type Batch, bind, bindItems, type Statement } from "./statement.ts";
+import { runsTouched } from "./touched.ts";
 
 /** What operations hold instead of a pool. Every call is one round trip and one commit. */
 export interface Database {
@@ -47,6 +48,11 @@ type Refused = { outcome: "input_refused" };
  * newer.
  */
 const AGAIN_MAX = 100;
+/**
+ * So often others may come between snapshot and lock; then the runs are locked first, in a transaction,
+ * and nobody can any more.
+ */
+const LOCK_AFTER = 3;
 const RETRY_MAX = 3;
 /** Serialization failure and deadlock: Postgres rolled the statement back. */
 const RETRYABLE = new Set(["40001", "40P01"]);
@@ -62,7 +68,7 @@ export function openDatabase(options: ConnectionOptions): Database {
 
   const many: Database["many"] = (statement, input) => {
     const values = bind(statement.parameters, input);
-    return settle(statement.name, () => query(statement, values));
+    return settle(statement.name, (turn) => query(statement, values, locked(turn, [input])));
   };
   const maybe: Database["maybe"] = async (statement, input) => {
     const [row, extra] = await many(statement, input);
@@ -84,16 +90,26 @@ export function openDatabase(options: ConnectionOptions): Database {
       const answers = await askItems(items, ask);
       if (!answers.some(isAgain)) return answers as (Settled<Row> | Refused)[];
     }
-    return settleItems(statement.name, items, (some) =>
-      query(statement, bindItems(statement.parameters, some)),
+    return settleItems(statement.name, items, (some, turn) =>
+      query(statement, bindItems(statement.parameters, some), locked(turn, some)),
     );
   };
   return { one, maybe, many, batch, readOnly: options.readOnly ?? false, close };
 }
 
-async function settle<Row>(name: string, ask: () => Promise<Row[]>): Promise<Settled<Row>[]> {
+/** The runs to lock before the statement of this turn. */
+function locked(turn: number, items: readonly object[]): string[] {
+  if (turn < LOCK_AFTER) return [];
+  const runIds = runsTouched({ items }, undefined);
+  return runIds.map((runId) => runId.slice("run_".length)).sort();
+}
+
+async function settle<Row>(
+  name: string,
+  ask: (turn: number) => Promise<Row[]>,
+): Promise<Settled<Row>[]> {
   for (let turn = 0; turn < AGAIN_MAX; turn++) {
-    const rows = await retrying(ask);
+    const rows = await retrying(() => ask(turn));
     if (!rows.some(isAgain)) return rows as Settled<Row>[];
   }
   throw new Error(`${name}: still \`again\` after ${AGAIN_MAX} snapshots`);
@@ -103,16 +119,16 @@ async function settle<Row>(name: string, ask: () => Promise<Row[]>): Promise<Set
 async function settleItems<Item, Row>(
   name: string,
   items: readonly Item[],
-  ask: (some: readonly Item[]) => Promise<Row[]>,
+  ask: (some: readonly Item[], turn: number) => Promise<Row[]>,
 ): Promise<(Settled<Row> | Refused)[]> {
-  const answers = await askItems(items, ask);
+  const answers = await askItems(items, (some) => ask(some, 0));
   for (let turn = 0; answers.some(isAgain); turn++) {
     if (turn === AGAIN_MAX)
       throw new Error(`${name}: still \`again\` after ${AGAIN_MAX} snapshots`);
     const waiting = [...answers.keys()].filter((index) => isAgain(answers[index]));
     const next = await askItems(
       waiting.map((index) => items[index] as Item),
-      ask,
+      (some) => ask(some, turn + 1),
     );
     for (const [n, index] of waiting.entries()) answers[index] = next[n] as Row;
   }

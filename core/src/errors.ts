@@ -97,7 +97,8 @@ export const ERRORS = {
   scope_missing: {
     status: 403,
     title: "The caller may not do this.",
-    detail: "Use a key that has the scope named in `scope`.",
+    detail:
+      "Use a key that has the scope named in `scope`; `tidebase keys create` on the server's machine makes one.",
     retry: false,
   },
   store_read_only: {
@@ -305,6 +306,12 @@ export const ERRORS = {
     status: 409,
     title: "The step waits for no review.",
     detail: "Nothing is to be settled: its status is in `stepStatus`.",
+    retry: false,
+  },
+  step_settled: {
+    status: 409,
+    title: "A step of that name and key has failed or waits for a review.",
+    detail: "Give the wait another name or key; the signal was not used up.",
     retry: false,
   },
   version_conflict: {

@@ -12,8 +12,9 @@ const channels = openDatabase({ databaseUrl: db.url });
 afterAll(() => channels.close());
 
 /** What a channel's message would carry. */
-async function tokensOf({ gateId }: TestGate): Promise<{ approved: string; rejected: string }> {
-  const issued = await issueForChannel(channels, { gateId, channel: "mail" });
+async function tokensOf(gate: TestGate): Promise<{ approved: string; rejected: string }> {
+  const { gateId, digest } = gate;
+  const issued = await issueForChannel(channels, { gateId, digest, channel: "mail" });
   return { approved: issued?.approved.token ?? "", rejected: issued?.rejected.token ?? "" };
 }
 

@@ -70,8 +70,9 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
       answerSchema: expect.stringContaining("copies"),
     });
     expect(howToDecide.map(({ by }: Answer) => by)).toEqual(["form", "code", "terminal", "page"]);
-    expect(howToDecide[1].how).toContain(`npx tidebase gates code ${gateId}`);
-    expect(howToDecide[2].how).toContain(`npx tidebase gates decide ${gateId}`);
+    expect(howToDecide[1].how).toContain(`npx tidebase gates code ${gateId} --approve`);
+    expect(howToDecide[1].how).toContain("--set <field>=…");
+    expect(howToDecide[2].how).toContain(`npx tidebase gates decide ${gateId} --approve`);
     expect(howToDecide[3].url).toBe(`${pages()}/gates/${gateId}`);
   });
 

@@ -129,7 +129,7 @@ test("the inbox leads to a gate by keyboard alone", async () => {
 
 test("a channel's link offers one button, which alone decides", async () => {
   const gate = await openGate(db);
-  const issued = await issueForChannel(channels, { gateId: gate.gateId, channel: "mail" });
+  const issued = await issueForChannel(channels, { ...gate, channel: "mail" });
   const { page, faults } = await visit();
   const token = issued?.rejected.token ?? "";
   await page.goto(`${server.url}${gate.path}#token=${token}&decision=rejected`);

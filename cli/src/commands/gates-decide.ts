@@ -1,6 +1,6 @@
 import { type AnswerSchema, type Backend, getGate, resolveGate } from "@tidebase/core";
 import type { Command } from "commander";
-import { answerOf, askFields, notDecided } from "../answer-form.ts";
+import { answerOf, askFields, type Answer as FormAnswer, notDecided } from "../answer-form.ts";
 import { type Cli, printAnswer } from "../cli.ts";
 import { UsageError } from "../failure.ts";
 import { decidedText, questionText, type ReadGate } from "../gate-text.ts";
@@ -95,20 +95,28 @@ export function givenAnswer({ answerSchema }: ReadGate, { answer, set }: AnswerO
   return set === undefined ? undefined : answerOf(answerSchema as AnswerSchema | null, set);
 }
 
+/** The form that an approval fills in, unless the flags give the whole answer. */
+export function formToFill(
+  { answerSchema }: ReadGate,
+  { approve, answer }: AnswerOptions,
+): AnswerSchema | undefined {
+  if (approve !== true || answer !== undefined || answerSchema === null) return undefined;
+  return answerSchema as AnswerSchema;
+}
+
 /** Shows the question, has the form filled in and the decision confirmed; comes back with the answer. */
 async function ask(
   cli: Cli,
   gate: ReadGate,
-  { approve, answer, yes }: DecideOptions,
+  options: DecideOptions,
   given: unknown,
 ): Promise<unknown> {
   const { terminal, paint } = cli;
+  const { approve, yes } = options;
   terminal.note(questionText(paint, gate).trimEnd());
-  const schema = gate.answerSchema as AnswerSchema | null;
-  const fills = approve === true && schema !== null && answer === undefined;
-  const filled = fills
-    ? await askFields(terminal, schema, (given ?? {}) as Record<string, unknown>)
-    : given;
+  const form = formToFill(gate, options);
+  const filled =
+    form === undefined ? given : await askFields(terminal, form, (given ?? {}) as FormAnswer);
   if (yes === true) return filled;
   const word = approve === true ? "approve" : "reject";
   const typed = await terminal.ask(`Type "${word}" to ${word} it, for ever: `);

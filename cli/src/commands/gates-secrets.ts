@@ -1,18 +1,28 @@
 import { type FoundStore, issueCode, linkSession } from "@tidebase/core";
 import type { Command } from "commander";
+import { type Answer, askFields, missingFields } from "../answer-form.ts";
 import { type Cli, printAnswer } from "../cli.ts";
 import { CommandError, UsageError } from "../failure.ts";
-import { refusePipe, withHuman } from "../human.ts";
+import { questionText, type ReadGate } from "../gate-text.ts";
+import { atTerminal, refusePipe, withHuman } from "../human.ts";
 import { jsonValue } from "../options.ts";
 import { facts, plain, seconds } from "../output.ts";
 import { setting } from "../settings.ts";
 import { tell } from "../stores.ts";
-import { type AnswerOptions, decisionOf, givenAnswer, oneMore, readGate } from "./gates-decide.ts";
+import {
+  type AnswerOptions,
+  decisionOf,
+  formToFill,
+  givenAnswer,
+  oneMore,
+  readGate,
+} from "./gates-decide.ts";
 
 const CODE_HELP = `
 For a human at a terminal, never through a pipe. Whoever is given the code can decide so, once: tell it to
 the agent that asks for it, as the answer to this very question. Another one makes this one void.
-Where the gate has a form, the code brings the filled-in form along: who carries it adds nothing.
+Where the gate has a form, the code brings the filled-in form along: who carries it adds nothing. What
+the form requires and no flag gives is asked for; with --json nothing is asked.
 
 Examples:
   $ tidebase gates code gate_0190… --approve
@@ -59,7 +69,7 @@ async function code(cli: Cli, gateId: string, options: AnswerOptions): Promise<v
     const gate = await readGate(backend, gateId);
     const { prompt, digest, revision } = gate;
     // With the digest: the code is for the question it is shown with, or there is none.
-    const given = { answer: givenAnswer(gate, options), note: options.note };
+    const given = { answer: await filledIn(cli, gate, options), note: options.note };
     const issued = await backend.execute(issueCode, { gateId, decision, digest, ...given });
     return { ...issued, gateId, prompt, digest, revision };
   });
@@ -73,6 +83,17 @@ async function code(cli: Cli, gateId: string, options: AnswerOptions): Promise<v
       ["code", cli.paint("bold", plain(issued.code))],
     ]),
   );
+}
+
+/** The answer that the code brings along: of the flags, and of the human who is asked for the rest. */
+async function filledIn(cli: Cli, gate: ReadGate, options: AnswerOptions): Promise<unknown> {
+  const { terminal, paint } = cli;
+  const given = givenAnswer(gate, options);
+  const [form, before] = [formToFill(gate, options), (given ?? {}) as Answer];
+  const asks = atTerminal(cli) && cli.flags().json !== true && gate.status === "open";
+  if (!asks || form === undefined || missingFields(form, before).length === 0) return given;
+  terminal.note(questionText(paint, gate).trimEnd());
+  return await askFields(terminal, form, before);
 }
 
 async function open(cli: Cli, gateId: string, baseUrl: string | undefined): Promise<void> {

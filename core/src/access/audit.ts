@@ -19,9 +19,9 @@ function targetOf(input: unknown): string | undefined {
  */
 export async function note(
   db: Database,
-  { name }: AnyOperation,
+  { name }: Pick<AnyOperation, "name">,
   input: unknown,
-  actor: Actor,
+  actor: Pick<Actor, "name" | "via">,
   outcome: string,
 ): Promise<void> {
   if (db.readOnly) return;

@@ -2,15 +2,21 @@ import type { Database } from "../database.ts";
 import { TidebaseError } from "../errors.ts";
 import type { Actor } from "../operation.ts";
 import { hashKey } from "./rules.ts";
-import { SCOPES } from "./schema.ts";
 import * as access from "./sql.ts";
 
 /** How long a found key, or that there is none, is believed: a revoked key works no longer than this. */
 const BELIEVED_MS = 2000;
 const REMEMBERED_MAX = 1000;
 
-/** The one principal of a store without keys, whose server listens on loopback only. */
-export const LOCAL: Actor = { name: "local", scopes: SCOPES, via: "open" };
+/**
+ * The one principal of a store without keys, whose server listens on loopback only. Agents are among those
+ * who come without a key: so nobody decides, or makes a key or a channel that could, in this name.
+ */
+export const LOCAL: Actor = {
+  name: "local",
+  scopes: ["read", "work", "enqueue", "operate"],
+  via: "open",
+};
 
 /** Finds out who calls, from the key alone. */
 export interface Access {

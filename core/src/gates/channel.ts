@@ -15,15 +15,16 @@ export interface ChannelDecision {
 
 /**
  * Codes and tokens for one message of a channel, in the channel's name; older codes of the channel are
- * void. Undefined when the gate is not open any more. Nobody but the channel ever gets to see them.
+ * void. Undefined when the gate is not open any more, or not with what the message shows. Nobody but the
+ * channel ever gets to see them.
  */
 export async function issueForChannel(
   db: Database,
-  { gateId, channel }: { gateId: string; channel: string },
+  { gateId, digest, channel }: { gateId: string; digest: string; channel: string },
 ): Promise<Record<Decision, ChannelDecision> | undefined> {
   const gate = await db.maybe(gates.get, { gateId });
-  if (gate?.status !== "open") return undefined;
-  const common = { gateId, digest: gate.digest, issuedBy: `channel ${channel}` };
+  if (gate?.status !== "open" || gate.digest !== digest) return undefined;
+  const common = { gateId, digest, issuedBy: `channel ${channel}` };
   const issueBoth = async (decision: Decision): Promise<ChannelDecision> => {
     const [code, token] = [newCode(), newToken()];
     await issueProof(db, { ...common, decision, kind: "token", secret: token });

@@ -65,7 +65,10 @@ export async function decide(
   if (gate === undefined) throw fail("gate_not_found", { gateId });
   const byCode = authority.proofKind === "code";
   if (gate.status === "open") checkAnswer(context, gate, given, byCode);
-  const row = await db.maybe(gates.resolve, { ...given, ...authority, answer, gateFloor });
+  const row = await db.maybe(gates.resolve, {
+    ...{ ...given, ...authority, answer, gateFloor },
+    runId: gate.runId,
+  });
   if (row === undefined) throw fail("gate_not_found", { gateId });
   const settled = await db.one(gates.get, { gateId, gateFloor });
   const { outcome } = row;
@@ -78,6 +81,11 @@ export async function decide(
     throw fail(outcome, { gateId, required: row.required });
   if (outcome === "gate_changed")
     throw fail(outcome, { gateId, digest: settled.digest, revision: settled.revision });
+  if (outcome === "answer_differs")
+    throw fail("gate_answer_invalid", {
+      gateId,
+      problems: ["an approver before answered otherwise"],
+    });
   if (outcome !== "resolved" && outcome !== "voted") throw fail(outcome, { gateId });
   return { gate: settled };
 }

@@ -6,6 +6,9 @@ import { batch, fragment, items, statement } from "../statement.ts";
 import { awake, woken } from "../waits/wake.ts";
 import type { Assurance, Decision, Gate, GateSummary, Question } from "./schema.ts";
 
+/** An open gate of a run that is over is closed, whoever was faster: its row may say so later or never. */
+const status = fragment`case when g.status = 'open' and r.status in ('completed', 'cancelled') then 'closed' else g.status::text end as status`;
+
 /** The least that any gate asks for now: the setting, or `code` as soon as the store has a key. */
 const floor = fragment`coalesce($gate_floor::text,
     case when exists (select from tidebase.api_keys) then 'code' else 'client_form' end)`;
@@ -62,6 +65,7 @@ export const open = batch<
       approvers = excluded.approvers, approvals = excluded.approvals, expires_at = excluded.expires_at,
       opened_at = excluded.opened_at, opened_by = excluded.opened_by, principal = excluded.principal
       where g.decided_at is null and g.digest <> excluded.digest
+        and (g.expires_at is null or g.expires_at > tidebase.now())
     returning g.run_id, g.gate_id, g.name, g.key, g.revision, g.risk
   ), counted as (
     update tidebase.runs r set last_seq = r.last_seq + 1, lease_expires_at = tidebase.now() + r.lease_ms * interval '1 ms'
@@ -90,11 +94,11 @@ const votes = fragment`(select count(*) from tidebase.gate_votes v where (v.gate
 /** No row when the gate is unknown. */
 export const get = statement<{ gateId: string; gateFloor?: string | undefined }, Gate>("gates.get")`
   with ${withFloor}
-  select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.revision, g.digest, g.status, g.prompt, g.data, g.answer_schema,
+  select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.revision, g.digest, ${status}, g.prompt, g.data, g.answer_schema,
     g.capability, g.risk, ${required} as required, g.approvers, g.approvals, ${votes} as votes, g.opened_at, g.opened_by,
     g.expires_at, g.decided_at, g.decided_by, g.via, g.assurance, g.answer, g.note
     from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g
-    cross join lateral (select workflow from tidebase.runs where run_id = g.run_id limit 1) r`;
+    cross join lateral (select workflow, status from tidebase.runs where run_id = g.run_id limit 1) r`;
 
 /** Oldest first. */
 export const list = statement<
@@ -110,11 +114,11 @@ export const list = statement<
   GateSummary & { position: string }
 >("gates.list")`
   with ${withFloor}
-  select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.status, g.prompt, g.risk, ${required} as required, g.approvals,
+  select g.gate_id, g.run_id, r.workflow, g.name, g.key, ${status}, g.prompt, g.risk, ${required} as required, g.approvals,
     ${votes} as votes, g.opened_at, g.expires_at, g.decided_at, g.decided_by,
     (g.opened_at at time zone 'UTC')::text || 'Z' as position
     from tidebase.gates g join tidebase.runs r using (run_id) cross join floor
-   where g.status = $status::text
+   where g.status = $status::text and not (g.status = 'open' and r.status in ('completed', 'cancelled'))
      and (g.opened_at, g.gate_id) > (coalesce($after_at::timestamptz, '-infinity'),
         coalesce($after_id::uuid, '00000000-0000-0000-0000-000000000000'))
      and ($run_id::uuid is null or g.run_id = $run_id::uuid)
@@ -133,8 +137,8 @@ export const ownedBy = statement<
   select ${isOwn} as own from tidebase.gates g where g.gate_id = $gate_id::uuid`;
 
 /**
- * Keeps the hash of a new proof, while the gate is open with this content; no row otherwise. The issuer's
- * older code or form for the same is void.
+ * Keeps the hash of a new proof, while the gate is open with this content; no row otherwise. Of codes and
+ * forms an issuer has one at a time for each decision: the older is void because its row is the newer's.
  */
 export const issue = statement<
   {
@@ -152,21 +156,17 @@ export const issue = statement<
   },
   { expiresAt: string | null }
 >("gates.issue")`
-  with gate as materialized (
-    select gate_id, revision, expires_at from tidebase.gates
-     where gate_id = $gate_id::uuid and digest = $digest::text and decided_at is null
-       and (expires_at is null or expires_at > tidebase.now())
-  ), voided as (
-    update tidebase.gate_proofs p set spent_at = tidebase.now()
-     where p.gate_id = $gate_id::uuid and p.kind = $kind::text and p.kind <> 'token' and p.spent_at is null
-       and p.decision is not distinct from $decision::text and p.issued_by = $issued_by::text
-  )
-  insert into tidebase.gate_proofs
+  insert into tidebase.gate_proofs as p
     (proof_id, gate_id, revision, kind, decision, secret_hash, answer, note, issued_by, principal, issued_at, expires_at)
-  select $proof_id::uuid, gate_id, revision, $kind::text, $decision::text, $secret_hash::text, $answer::text, $note::text,
-    $issued_by::text, $principal::text, tidebase.now(),
-    least(tidebase.now() + $lasts_ms::bigint * interval '1 ms', coalesce(expires_at, 'infinity')) from gate
-  returning nullif(expires_at, 'infinity') as expires_at`;
+  select $proof_id::uuid, g.gate_id, g.revision, $kind::text, $decision::text, $secret_hash::text, $answer::text, $note::text,
+    $issued_by::text, $principal::text, tidebase.now(), tidebase.now() + $lasts_ms::bigint * interval '1 ms'
+    from tidebase.gates g
+   where g.gate_id = $gate_id::uuid and g.digest = $digest::text and g.decided_at is null
+     and (g.expires_at is null or g.expires_at > tidebase.now())
+  on conflict (gate_id, kind, issued_by, coalesce(decision, '')) where kind <> 'token' and spent_at is null do update
+     set revision = excluded.revision, secret_hash = excluded.secret_hash, answer = excluded.answer, note = excluded.note,
+       principal = excluded.principal, issued_at = excluded.issued_at, expires_at = excluded.expires_at, tries = 0
+  returning p.expires_at`;
 
 /**
  * Exactly one decision. Everything but the proof is looked up in the snapshot, so a run that moved since is
@@ -175,6 +175,8 @@ export const issue = statement<
  */
 export const resolve = statement<
   {
+    /** Of the gate: its row is locked first when others keep coming between. */
+    runId: string;
     gateId: string;
     decision: Decision;
     digest: string;
@@ -190,6 +192,8 @@ export const resolve = statement<
   },
   {
     required: Assurance;
+    /** The proof is one that gave this very decision and answer, spent or not. */
+    proven: boolean;
     outcome:
       | "resolved"
       | "voted"
@@ -201,6 +205,7 @@ export const resolve = statement<
       | "gate_assurance_too_low"
       | "gate_own_run"
       | "gate_not_approver"
+      | "answer_differs"
       | "again";
   }
 >("gates.resolve")`
@@ -216,8 +221,11 @@ export const resolve = statement<
     select p.* from gate cross join lateral (
       select proof_id, issued_by, principal, answer, note from tidebase.gate_proofs
        where gate_id = $gate_id::uuid and revision = gate.revision and kind = $proof_kind::text
-         and secret_hash = $secret_hash::text and spent_at is null and tries < 5 and expires_at > tidebase.now()
-         and (decision is null or decision = $decision::text)
+         and secret_hash = $secret_hash::text and spent_at is null and tries < 5
+         and (expires_at is null or expires_at > tidebase.now()) and (decision is null or decision = $decision::text)
+         and (principal is null or exists (
+           select from tidebase.api_keys k where k.key_id = substr(gate_proofs.principal, 5)::uuid and k.revoked_at is null
+              and (k.expires_at is null or k.expires_at > tidebase.now())))
        order by issued_at desc limit 1
     ) p
   ), decider as materialized (
@@ -232,7 +240,7 @@ export const resolve = statement<
     select gate.*, decider.name as decider, coalesce(decider.principal, decider.name) as voter, decider.level,
       decider.answer as given, decider.remark, case
         when held.last_seq <> gate.seen_seq then 'again'
-        when gate.status <> 'open' then 'decided'
+        when gate.status <> 'open' or held.status in ('completed', 'cancelled') then 'decided'
         when gate.expires_at <= tidebase.now() then 'gate_expired'
         when gate.digest <> $digest::text then 'gate_changed'
         when $proof_kind::text is not null and decider.level is null then 'gate_code_invalid'
@@ -241,6 +249,9 @@ export const resolve = statement<
         when decider.level is null then 'gate_needs_human'
         when tidebase.rank(decider.level) < tidebase.rank(gate.asked) then 'gate_assurance_too_low'
         when gate.approvers is not null and not gate.approvers::jsonb ? decider.name then 'gate_not_approver'
+        when $decision::text = 'approved' and gate.approvals > 1 and exists (
+          select from tidebase.gate_votes v where (v.gate_id, v.revision) = (gate.gate_id, gate.revision)
+             and v.answer::jsonb is distinct from decider.answer::jsonb) then 'answer_differs'
         else 'good' end as word
       from gate join held using (run_id) cross join decider
   ), spent as (
@@ -253,13 +264,16 @@ export const resolve = statement<
   ), allowed as materialized (
     select ruling.*, $decision::text = 'rejected' or ruling.approvals <= 1 + (
         select count(*) from tidebase.gate_votes v
-         where (v.gate_id, v.revision) = (ruling.gate_id, ruling.revision) and v.voter <> ruling.voter) as decides
+         where (v.gate_id, v.revision) = (ruling.gate_id, ruling.revision) and v.voter <> ruling.voter
+           and v.name <> ruling.decider and tidebase.rank(v.assurance) >= tidebase.rank(ruling.asked)) as decides
       from ruling where word = 'good' and ($proof_kind::text is null or exists (select from spent))
   ), voted as (
-    insert into tidebase.gate_votes (gate_id, revision, voter, name, via, assurance, note, at)
-    select gate_id, revision, voter, decider, $via::text, level, remark, tidebase.now() from allowed
+    insert into tidebase.gate_votes as v (gate_id, revision, voter, name, via, assurance, answer, note, at)
+    select gate_id, revision, voter, decider, $via::text, level, given, remark, tidebase.now() from allowed
      where $decision::text = 'approved' and approvals > 1
-    on conflict do nothing returning gate_id
+    on conflict (gate_id, revision, voter) do update set via = excluded.via, assurance = excluded.assurance
+      where tidebase.rank(v.assurance) < tidebase.rank(excluded.assurance)
+    returning gate_id
   ), won as (
     update tidebase.gates g set status = $decision::text, answer = a.given, note = a.remark,
       decided_at = tidebase.now(), decided_by = a.decider, via = $via::text, assurance = a.level
@@ -287,7 +301,10 @@ export const resolve = statement<
     select run_id, last_seq + votes + wins + 1, 'run.woken', tidebase.now(),
       jsonb_build_object('by', 'gate_' || $gate_id::uuid) from told where wakes
   )
-  select ruling.asked as required, case
+  select ruling.asked as required, exists (
+      select from tidebase.gate_proofs p where p.gate_id = $gate_id::uuid and p.kind = $proof_kind::text
+         and p.secret_hash = $secret_hash::text and p.decision = ruling.status
+         and p.answer::jsonb is not distinct from ruling.answer::jsonb) as proven, case
       when ruling.word <> 'good' then ruling.word
       when exists (select from won) then 'resolved'
       when exists (select from allowed) then 'voted'
@@ -319,41 +336,44 @@ export const extend = statement<
   select case when extended.run_id is null then 'decided' else 'extended' end as outcome
     from held left join extended using (run_id)`;
 
-/** Open gates whose time is over, one a run: their runs are locked by the statement that settles them. */
+/** Open gates whose time is over. */
 export const expiring = statement<{ limit: number }, { runId: string; gateId: string }>(
   "gates.expiring",
 )`
-  select distinct on (g.run_id) g.run_id, g.gate_id from (
-    select run_id, gate_id from tidebase.gates
-     where decided_at is null and expires_at <= tidebase.now() order by expires_at limit $limit::int
-  ) g join tidebase.runs r using (run_id) where ${notQuarantined("expired_gates")} order by g.run_id`;
+  select g.run_id, g.gate_id from tidebase.gates g join tidebase.runs r using (run_id)
+   where g.decided_at is null and g.expires_at <= tidebase.now() and ${notQuarantined("expired_gates")}
+   order by g.expires_at limit $limit::int`;
 
-/** Ends gates whose time is over, and wakes who waits for them. Re-checks on the locked rows. */
+/** Ends gates whose time is over, and wakes who waits for one of them. Re-checks on the locked rows. */
 export const expire = batch<
   { runId: string; gateId: string },
   { i: number; runId: string; outcome: "expired" | "moved" }
 >("gates.expire")`
   with ${items({ run_id: "uuid", gate_id: "uuid" })}, held as materialized (
-    select item.*, r.status, r.last_seq, r.waits from (select * from item order by run_id) item cross join lateral (
-        select status, last_seq, waits from tidebase.runs where run_id = item.run_id for no key update skip locked
+    select r.* from (select distinct run_id from item order by run_id) one cross join lateral (
+        select run_id, status, last_seq, waits from tidebase.runs where run_id = one.run_id for no key update skip locked
       ) r
   ), expired as (
-    update tidebase.gates g set status = 'expired', decided_at = tidebase.now() from held
-     where g.gate_id = held.gate_id and g.gate_id = any (array(select gate_id from held))
+    update tidebase.gates g set status = 'expired', decided_at = tidebase.now() from item join held using (run_id)
+     where g.gate_id = item.gate_id and g.gate_id = any (array(select gate_id from item))
        and g.decided_at is null and g.expires_at <= tidebase.now()
-    returning g.gate_id, g.run_id, g.name, g.key
+    returning item.i, g.gate_id, g.run_id, g.name, g.key
+  ), numbered as materialized (
+    select e.*, held.last_seq, held.last_seq + row_number() over (partition by e.run_id order by e.i) as seq,
+      ${woken(fragment`'gate_' || e.gate_id`)} as waited from expired e join held using (run_id)
   ), told as materialized (
-    select held.*, e.name, e.key, ${woken(fragment`'gate_' || held.gate_id`)} as wakes from held join expired e using (run_id, gate_id)
+    select run_id, max(seq) as seq, bool_or(waited) as wakes, min('gate_' || gate_id) filter (where waited) as by
+      from numbered group by run_id
   ), counted as (
-    update tidebase.runs r set last_seq = r.last_seq + 1 + told.wakes::int,
+    update tidebase.runs r set last_seq = told.seq + told.wakes::int,
       ${awake}
       from told where r.run_id = told.run_id and r.run_id = any (array(select run_id from told))
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, last_seq + 1, 'gate.expired', tidebase.now(),
-      jsonb_build_object('gateId', 'gate_' || gate_id, 'name', name, 'key', key) from told
+    select run_id, seq, 'gate.expired', tidebase.now(),
+      jsonb_build_object('gateId', 'gate_' || gate_id, 'name', name, 'key', key) from numbered
     union all
-    select run_id, last_seq + 2, 'run.woken', tidebase.now(), jsonb_build_object('by', 'gate_' || gate_id) from told where wakes
+    select run_id, seq + 1, 'run.woken', tidebase.now(), jsonb_build_object('by', by) from told where wakes
   )
-  select item.i, item.run_id, case when told.i is null then 'moved' else 'expired' end as outcome
-    from item left join told using (i) order by i`;
+  select item.i, item.run_id, case when numbered.i is null then 'moved' else 'expired' end as outcome
+    from item left join numbered using (i) order by i`;

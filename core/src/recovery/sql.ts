@@ -81,7 +81,7 @@ export const runEvents = statement<
   ) latest order by seq desc limit 3`;
 
 /**
- * Settles a step that nobody executes. A worker that vanished loses its lease by it, so that nothing it
+ * Settles a step that nobody executes; a run that sleeps through its backoff wakes. A worker that vanished loses its lease by it, so that nothing it
  * still sends contradicts the review. The step is looked up in the snapshot: a run that moved on while
  * this waited for its lock is asked `again`.
  */
@@ -115,7 +115,8 @@ export const settle = statement<
     select run_id, last_seq from tidebase.runs where run_id = $run_id::uuid
   ), held as materialized (
     select run_id, status, epoch, last_seq, coalesce(last_seq = $as_of::bigint, true) as unmoved,
-      coalesce(status = 'running' and lease_expires_at <= tidebase.now(), false) as stalled
+      coalesce(status = 'running' and lease_expires_at <= tidebase.now(), false) as stalled,
+      coalesce('timer' = any (waits), false) as waits
       from tidebase.runs where run_id = $run_id::uuid for no key update
   ), target as materialized (
     select s.run_id, s.name, s.key, s.status,
@@ -133,15 +134,20 @@ export const settle = statement<
     returning s.run_id, s.status
   ), counted as (
     update tidebase.runs r
-       set last_seq = r.last_seq + 1 + held.stalled::int, attempts = r.attempts + held.stalled::int,
-           status = case when held.stalled then 'interrupted' else r.status end,
+       set last_seq = r.last_seq + 1 + held.stalled::int + held.waits::int, attempts = r.attempts + held.stalled::int,
+           status = case when held.stalled then 'interrupted' when held.waits then 'pending' else r.status end,
+           waits = case when held.waits then null else r.waits end, wake_at = case when held.waits then null else r.wake_at end,
            lease_expires_at = case when held.stalled then null else r.lease_expires_at end
       from settled join held using (run_id) where r.run_id = settled.run_id
     returning r.run_id, r.last_seq
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, last_seq, 'step.reviewed', tidebase.now(), jsonb_build_object('name', $name::text, 'key', $key::text,
-      'decision', $decision::text, 'actor', $actor::text, 'reason', $reason::text) from counted
+    select run_id, c.last_seq - held.waits::int, 'step.reviewed', tidebase.now(), jsonb_build_object('name', $name::text,
+      'key', $key::text, 'decision', $decision::text, 'actor', $actor::text, 'reason', $reason::text)
+      from counted c join held using (run_id)
+    union all
+    select run_id, c.last_seq, 'run.woken', tidebase.now(), jsonb_build_object('by', 'review')
+      from counted c join held using (run_id) where held.waits
     union all
     select run_id, c.last_seq - 1, 'run.interrupted', tidebase.now(),
       jsonb_build_object('reason', 'lease_over', 'epoch', held.epoch) from counted c join held using (run_id) where held.stalled

@@ -1,4 +1,5 @@
 import { v7 as uuid } from "uuid";
+import { note } from "../access/audit.ts";
 import type { Database } from "../database.ts";
 import * as rules from "../gates/rules.ts";
 import type { Actor } from "../operation.ts";
@@ -10,11 +11,15 @@ export interface Sessions {
   start(token: string): Promise<string | undefined>;
   /** For somebody who showed a key; undefined when the key may not approve. */
   startAs(actor: Actor): Promise<string | undefined>;
+  /** Signs out. */
+  end(session: string): Promise<void>;
   /** The human behind a session's secret; undefined when it is unknown or over. */
   find(session: string): Promise<Actor | undefined>;
 }
 
 export function openSessions(db: Database): Sessions {
+  const noted = (name: string, outcome: string) =>
+    note(db, { name: "sessions.start" }, {}, { name, via: "page" }, outcome);
   return {
     async start(token) {
       const session = rules.newToken();
@@ -22,10 +27,14 @@ export function openSessions(db: Database): Sessions {
         linkHash: rules.hashSecret("link", token),
         sessionHash: rules.hashSecret("session", session),
       });
+      await noted(found?.name ?? "page", found === undefined ? "link_invalid" : "done");
       return found === undefined ? undefined : session;
     },
     async startAs(actor) {
-      if (rules.assuranceOf(actor) !== "signed_in") return undefined;
+      if (rules.assuranceOf(actor) !== "signed_in") {
+        await noted(actor.name, "scope_missing");
+        return undefined;
+      }
       const session = rules.newToken();
       await db.one(sessions.startKnown, {
         sessionId: `session_${uuid()}`,
@@ -33,7 +42,11 @@ export function openSessions(db: Database): Sessions {
         principal: rules.principalOf(actor),
         sessionHash: rules.hashSecret("session", session),
       });
+      await noted(actor.name, "done");
       return session;
+    },
+    async end(session) {
+      await db.maybe(sessions.end, { sessionHash: rules.hashSecret("session", session) });
     },
     async find(session) {
       const found = await db.maybe(sessions.find, {

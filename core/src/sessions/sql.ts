@@ -36,3 +36,8 @@ export const find = statement<{ sessionHash: string }, Human>("sessions.find")`
      and (s.principal is null or exists (
        select from tidebase.api_keys k
         where 'key_' || k.key_id = s.principal and k.revoked_at is null and (k.expires_at is null or k.expires_at > tidebase.now())))`;
+
+/** Ends a session now. */
+export const end = statement<{ sessionHash: string }, { name: string }>("sessions.end")`
+  update tidebase.sessions set expires_at = tidebase.now()
+   where session_hash = $session_hash::text and expires_at > tidebase.now() returning name`;

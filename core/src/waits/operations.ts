@@ -5,7 +5,7 @@ import { operation } from "../operation.ts";
 import { checkPayload, Name, Payload } from "../payload.ts";
 import { RunId } from "../runs/schema.ts";
 import { StepKey, StepName } from "../steps/schema.ts";
-import { SignalName, WaitMs, Waits } from "./schema.ts";
+import { SignalName, Until, WaitMs, Waits } from "./schema.ts";
 import * as waits from "./sql.ts";
 
 /*
@@ -60,7 +60,7 @@ export const setTimer = operation({
     name: StepName,
     key: StepKey,
     ms: WaitMs.optional().describe("From now."),
-    until: z.iso.datetime({ offset: true }).optional(),
+    until: Until.optional(),
   }),
   output: z.strictObject({
     dueAt: z.iso.datetime(),
@@ -132,7 +132,7 @@ export const takeSignal = operation({
       .optional()
       .describe("`{payload}` or `{timedOut: true}`, as the step recorded it."),
   }),
-  errors: [...REFUSALS, "run_too_long"],
+  errors: [...REFUSALS, "run_too_long", "step_settled"],
   async run({ db, fail }, which) {
     const [row] = await db.batch(waits.takeSignal, [which]);
     if (row === undefined) throw fail("run_not_found", { runId: which.runId });

@@ -141,7 +141,7 @@ export const takeSignal = batch<
   {
     i: number;
     output: JsonText | null;
-    outcome: Refused | "taken" | "waiting" | "run_too_long" | "again";
+    outcome: Refused | "taken" | "waiting" | "step_settled" | "run_too_long" | "again";
   }
 >("signals.take")`
   with ${items({ ...lease, name: "text", key: "text", signal: "text" })}, ${seen}, ${held}, found as materialized (
@@ -169,7 +169,7 @@ export const takeSignal = batch<
       where s.status in ('begun', 'failed_retryable')
     returning s.run_id, s.name, s.key, s.output, (xmax = 0) as fresh
   ), taken as (
-    update tidebase.signals s set taken_at = tidebase.now() from ready
+    update tidebase.signals s set taken_at = tidebase.now() from ready join done using (run_id)
      where (s.run_id, s.seq) = (ready.run_id, ready.seq) and s.run_id = any (array(select run_id from ready))
   ), counted as (
     update tidebase.runs r
@@ -186,6 +186,7 @@ export const takeSignal = batch<
       when done.run_id is not null then 'taken'
       when held.last_seq <> seen.seen_seq then 'again'
       when found.status = 'completed' then 'taken'
+      when found.status in ('manual_review', 'failed') then 'step_settled'
       when (found.seq is not null or found.late) then 'run_too_long'
       else 'waiting' end as outcome
     from item left join held using (i) left join seen using (i) left join found using (i)

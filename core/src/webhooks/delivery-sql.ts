@@ -152,7 +152,7 @@ export const claim = statement<
     ) e on true
     left join lateral (
       select jsonb_build_object('gateId', 'gate_' || gate_id, 'name', name, 'key', key, 'status', status,
-          'prompt', prompt, 'risk', risk, 'required', required) as gate
+          'prompt', prompt, 'risk', risk, 'required', required, 'digest', digest) as gate
         from tidebase.gates where run_id = taken.run_id and e.type like 'gate.%'
          and 'gate_' || gate_id = e.data ->> 'gateId' limit 1
     ) g on true`;

@@ -7,6 +7,7 @@ import type { Claim } from "./delivery-sql.ts";
 /** A gate as its messages show it. */
 interface GateOfMessage {
   readonly gateId: string;
+  readonly digest: string;
   readonly url?: string;
   readonly [member: string]: unknown;
 }
@@ -40,10 +41,10 @@ function gateOf({ gate: text }: Claim, publicUrl: string | undefined): GateOfMes
 /** A code and a token for each decision; the link's secret stands behind the `#`, where no log sees it. */
 async function decisionsOf(
   db: Database,
-  { gateId, url }: GateOfMessage,
+  { gateId, digest, url }: GateOfMessage,
   channel: string,
 ): Promise<object | undefined> {
-  const issued = await issueForChannel(db, { gateId, channel });
+  const issued = await issueForChannel(db, { gateId, digest, channel });
   if (issued === undefined || url === undefined) return issued;
   const links = Object.entries(issued).map(([decision, { code, token }]) => {
     const secret = new URLSearchParams({ token, decision });

@@ -13,7 +13,8 @@ import {
   toJson,
 } from "../../src/index.ts";
 
-export const local: Actor = LOCAL;
+/** Everything a caller can be allowed, with nothing that shows a human. */
+export const local: Actor = { ...LOCAL, scopes: SCOPES };
 
 /** This test file's own database, a copy of the migrated template. */
 export interface TestDatabase {

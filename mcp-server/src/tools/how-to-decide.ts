@@ -15,6 +15,8 @@ interface Asked {
   readonly gateId: string;
   readonly runId: string;
   readonly required: Assurance;
+  /** The form that an approval fills in, or null. */
+  readonly answerSchema: unknown;
 }
 
 type Facts = Pick<ToolContext, "client" | "store" | "ownRunId">;
@@ -28,9 +30,12 @@ export function waysToDecide(gate: Asked, facts: Facts): Way[] {
   return [...ways, ...waysElsewhere(gate, facts, courier)];
 }
 
+/** A code brings the answer along. */
+const FORM = ", which asks for an approval's answer (or `--set <field>=…` gives it),";
+
 /** Those that lead out of this client, as lines for the human. */
 export function waysElsewhere(
-  { gateId, required }: Asked,
+  { gateId, required, answerSchema }: Asked,
   { store }: Pick<Facts, "store">,
   courier = true,
 ): Way[] {
@@ -39,13 +44,13 @@ export function waysElsewhere(
   if (courier && !signedIn)
     ways.push({
       by: "code",
-      how: `The human runs \`npx tidebase gates code ${gateId}\` in a terminal of their own and tells the code; send it as approvalCode.`,
+      how: `The human runs \`npx tidebase gates code ${gateId} --approve\` (or \`--reject\`) in a terminal of their own${answerSchema === null ? "" : FORM} and tells the code; send it as approvalCode.`,
     });
   ways.push({
     by: "terminal",
     how: signedIn
-      ? `The human runs \`npx tidebase gates decide ${gateId}\` with TIDEBASE_API_KEY set to a key that may approve.`
-      : `The human runs \`npx tidebase gates decide ${gateId}\` in a terminal of their own.`,
+      ? `The human runs \`npx tidebase gates decide ${gateId} --approve\` (or \`--reject\`) with TIDEBASE_API_KEY set to a key that may approve.`
+      : `The human runs \`npx tidebase gates decide ${gateId} --approve\` (or \`--reject\`) in a terminal of their own.`,
   });
   const url = pageOf(gateId, store.pageBase);
   if (signedIn || url !== undefined)
