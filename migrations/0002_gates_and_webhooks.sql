@@ -22,6 +22,7 @@ create index runs_wake on tidebase.runs (wake_at) where status = 'waiting' and w
 -- The key whose holder began the run: it cannot decide the run's gates.
 alter table tidebase.holders add column principal text;
 
+-- `principal` opened the gate, `worker` had begun its run then: keys that cannot decide it.
 create table tidebase.gates (
   gate_id uuid primary key,
   run_id uuid not null,
@@ -42,11 +43,13 @@ create table tidebase.gates (
   opened_at timestamptz not null,
   opened_by text not null,
   principal text,
+  worker text,
   decided_at timestamptz,
   decided_by text,
   via text,
   assurance tidebase.assurance,
   answer text,
+  answer_hash text,
   note text,
   constraint gates_run_name_key_unique unique (run_id, name, key),
   constraint gates_decided_check check ((status = 'open') = (decided_at is null)),
@@ -72,7 +75,7 @@ create table tidebase.gate_votes (
   name text not null,
   via text not null,
   assurance tidebase.assurance not null,
-  answer text,
+  answer_hash text not null,
   note text,
   at timestamptz not null,
   primary key (gate_id, revision, voter)
@@ -89,6 +92,7 @@ create table tidebase.gate_proofs (
   decision text check (decision in ('approved', 'rejected')),
   secret_hash text not null,
   answer text,
+  answer_hash text,
   note text,
   issued_by text not null,
   principal text,

@@ -5,7 +5,8 @@ import { type Ended, runInside, runProgram, useFolder } from "./support/program.
 const db = useDatabase();
 const folder = useFolder();
 const env = (): Record<string, string> => ({ TIDEBASE_DATABASE_URL: db.url, NO_COLOR: "1" });
-const CODE = /[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}/;
+/** Not the middle of an id, which may be digits alone. */
+const CODE = /(?<![\w-])[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}(?![\w-])/;
 
 function atTerminal(...args: string[]): Promise<Ended> {
   return runInside(folder, ["gates", ...args], env(), "");

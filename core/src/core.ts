@@ -13,13 +13,14 @@ import { lostWorkers } from "./leases/lost-workers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { pendingMigrations } from "./migrate.ts";
 import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
-import { type SweepStatus, startSweeps } from "./reconciler.ts";
+import { type Sweep, type SweepStatus, startSweeps } from "./reconciler.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
 import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
 import { runsTouched } from "./touched.ts";
 import { dueWaits } from "./waits/due.ts";
 import { fillsOutbox } from "./webhooks/rules.ts";
+import { staleDeliveries } from "./webhooks/stale.ts";
 import { openWebhooks, type WebhookOptions } from "./webhooks/webhooks.ts";
 
 /** What a transport holds: the model, and nothing of Postgres. */
@@ -91,7 +92,7 @@ export function openCore(options: CoreOptions): Core {
   const { checkUrl } = webhooks;
   const sweeps = startSweeps(
     db,
-    sweeping ? [lostWorkers(options.sweepGraceMs ?? 10_000), dueWaits, expiredGates] : [],
+    sweeping ? sweepsOf(options) : [],
     options.sweepEveryMs ?? 2000,
     (runIds) => {
       touched(runIds);
@@ -137,6 +138,11 @@ export function openCore(options: CoreOptions): Core {
       await db.close();
     },
   };
+}
+
+/** What this process settles when others leave it behind; each on its own. */
+function sweepsOf({ sweepGraceMs = 10_000 }: CoreOptions): Sweep[] {
+  return [lostWorkers(sweepGraceMs), dueWaits, expiredGates, staleDeliveries] as Sweep[];
 }
 
 async function statusOf(

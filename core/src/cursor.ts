@@ -15,10 +15,19 @@ export function readCursor(cursor: string, filters: object): string[] | "invalid
     if (!Array.isArray(parsed) || !parsed.every((part) => typeof part === "string"))
       return "invalid";
     const [owner, ...position] = parsed as string[];
-    return owner === fingerprint(filters) ? position : "invalid";
+    return owner === fingerprint(filters) && isPosition(position) ? position : "invalid";
   } catch {
     return "invalid";
   }
+}
+
+/** An instant as Postgres writes it, and an id. */
+function isPosition([at = "", id = ""]: readonly string[]): boolean {
+  return (
+    /^\d{4}-\d\d-\d\d [\d:.]+Z$/.test(at) &&
+    !Number.isNaN(Date.parse(at)) &&
+    /_[0-9a-f-]{36}$/.test(id)
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { openCore, operations, SCOPES } from "../src/index.ts";
+import { LOCAL, openCore, operations, SCOPES } from "../src/index.ts";
 import { operationNamed, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
@@ -8,7 +8,10 @@ const fresh = () => openCore({ databaseUrl: db.url, sweeps: false });
 
 test("a store without keys knows one principal, and refuses a key that it never gave", async () => {
   const core = fresh();
-  expect(await core.authenticate(undefined)).toMatchObject({ name: "local", scopes: SCOPES });
+  expect(await core.authenticate(undefined)).toEqual(LOCAL);
+  expect(LOCAL.scopes, "agents come without a key too").toEqual(
+    SCOPES.filter((scope) => scope !== "approve" && scope !== "admin"),
+  );
   await expect(core.authenticate("tb_nothing")).rejects.toMatchObject({ code: "key_invalid" });
   await core.close();
 });

@@ -155,6 +155,13 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
   },
   "signals.take": {
     ...refusals({ name: "t", signal: "s" }),
+    step_settled: async () => {
+      const lease = await db.begun();
+      const failed = { ...lease, name: "t", error: {}, message: "no" };
+      await db.call("steps.fail", { items: [{ ...failed, contract: { replay: "never" } }] });
+      await db.call("signals.send", { runId: lease.runId, name: "s" });
+      return { ...lease, name: "t", signal: "s" };
+    },
     run_too_long: async () => {
       const lease = await db.begun();
       const text = "update tidebase.runs set step_count = max_steps where run_id = $1";

@@ -293,10 +293,11 @@ test("DEFECT what a gone webhook still had to get is dead, not pending for ever"
       )
     ).rows.map(({ status }) => status);
   await expect.poll(statuses).toContain("dead");
+  await dispatcher.stop();
   await db.advance("25 hours");
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  await db.advance("25 hours");
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20 });
+  await expect.poll(statuses).toEqual(["dead", "dead", "dead"]);
+  await core.close();
   const left = await statuses();
   await dispatcher.stop();
   await database.close();
@@ -308,7 +309,11 @@ test("DEFECT a link lasts as long as its gate, also when the gate was given more
   const { issueForChannel } = await import("../src/gates/channel.ts");
   const database = openDatabase({ databaseUrl: db.url });
   const gate = (await db.gate(await db.begun(), { expiresInMs: 60_000, risk: "high" })) as Gate;
-  const issued = await issueForChannel(database, { gateId: gate.gateId, digest: gate.digest, channel: "mail" });
+  const issued = await issueForChannel(database, {
+    gateId: gate.gateId,
+    digest: gate.digest,
+    channel: "mail",
+  });
   await database.close();
   await db.call("gates.extend", { gateId: gate.gateId, expiresInMs: 3_600_000 }, ada);
   await db.advance("5 minutes");
@@ -777,4 +782,91 @@ test("HOLDS many gates of a suspended run expire together: one wake-up, no gap",
   expect(seqs).toEqual(seqs.map((_, n) => n + 1));
   const text = "select from tidebase.events where run_id = $1 and type = 'run.woken'";
   expect((await db.pool.query(text, [runId.slice(4)])).rowCount).toBe(1);
+});
+
+test("DEFECT the link of a channel that was switched off decides nothing", async () => {
+  const { issueForChannel } = await import("../src/gates/channel.ts");
+  const name = `leaky-${randomUUID()}`;
+  await db.pool.query(
+    `insert into tidebase.webhooks (webhook_id, name, url, secret, events, every_run, invokes, decides, created_at)
+     values (gen_random_uuid(), $1, 'https://leaky.example/', 'whsec_AAAA', '{gate.opened}', false, false, true, tidebase.now())`,
+    [name],
+  );
+  const database = openDatabase({ databaseUrl: db.url });
+  const gate = (await db.gate(await db.begun(), { risk: "high" })) as Gate;
+  const issued = await issueForChannel(database, { ...gate, channel: name });
+  await database.close();
+  await db.pool.query("update tidebase.webhooks set disabled_at = now() where name = $1", [name]);
+  const { token = "", code: secret = "" } = issued?.approved ?? {};
+  expect.soft(await refusal(redeem(gate, "approved", "code", secret))).toBe("gate_code_invalid");
+  expect(await refusal(redeem(gate, "approved", "token", token))).toBe("gate_code_invalid");
+});
+
+test("DEFECT a vote that does not count keeps nobody from approving", async () => {
+  const answerSchema = {
+    ...{ type: "object", required: ["limit"] },
+    properties: { limit: { type: "integer" } },
+  };
+  const gate = (await db.gate(await db.begun(), { approvals: 2, answerSchema })) as Gate;
+  const { gateId, digest } = gate;
+  const { phrase } = await db.call("gates.form", { gateId });
+  const proof = { kind: "form", secret: phrase };
+  const answer = { limit: 9000 };
+  await db.call("gates.redeem", { gateId, digest, decision: "approved", answer, proof }); // a script
+  const [one, two] = [await keyed("one"), await keyed("two")];
+  const outcomes = [one, two].map((actor) =>
+    refusal(decide(gate, "approved", { answer: { limit: 1 } }, actor)),
+  );
+  const all = await Promise.all(outcomes);
+  await forget();
+  expect(all.filter((outcome) => !outcome.startsWith("no refusal"))).toEqual([]);
+  expect((await read(gate)).status).toBe("approved");
+});
+
+test("DEFECT the documented view and the list of closed gates know a gate that its run's end closed", async () => {
+  const lease = await db.begun();
+  const release = await db.hold(lease.runId);
+  const opening = db.gate(lease);
+  await db.blocked(1);
+  const completing = db.call("runs.complete", lease);
+  await db.blocked(2);
+  await release();
+  const { gateId } = await opening;
+  await completing;
+  const { rows } = await db.pool.query("select status from tidebase.gate_view where gate_id = $1", [
+    gateId,
+  ]);
+  expect.soft(rows[0].status, "gate_view").toBe("closed");
+  const { gates } = (await db.call("gates.list", { runId: lease.runId, status: "closed" })) as {
+    gates: [];
+  };
+  expect.soft(gates.length, "gates.list").toBe(1);
+  const extended = refusal(db.call("gates.extend", { gateId, expiresInMs: 60_000 }, ada));
+  expect.soft(await extended, "gates.extend").toBe("gate_already_resolved");
+  expect(await refusal(db.call("gates.code", { gateId, decision: "approved" }, ada))).toBe(
+    "gate_already_resolved",
+  );
+});
+
+test("HOLDS a batch under contention locks first, in order, and every item keeps its answer", {
+  timeout: 60_000,
+}, async () => {
+  const leases = await Promise.all(Array.from({ length: 4 }, () => db.begun()));
+  const outcomes = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => {
+      const order = n % 2 === 0 ? leases : [...leases].reverse();
+      const items = order.map((lease) => ({
+        ...{ ...lease, name: `s${n}`, error: { name: "E", message: "no" }, message: "no" },
+        retryInMs: 10,
+      }));
+      return n % 3 === 0
+        ? refusal(db.call("signals.send", { runId: leases[n % 4]?.runId, name: "x" }))
+        : refusal(db.call("steps.fail", { items }));
+    }),
+  );
+  expect(outcomes.filter((one) => !one.startsWith("no refusal"))).toEqual([]);
+  for (const { runId } of leases) {
+    const seqs = await seqsOf(runId);
+    expect(seqs).toEqual(seqs.map((_, n) => n + 1));
+  }
 });

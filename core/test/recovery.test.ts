@@ -169,7 +169,7 @@ test("a review is refused for a step in progress, a settled one, an unknown one,
     });
   await expect(review("open")).rejects.toMatchObject({
     code: "step_not_in_review",
-    data: { status: "begun" },
+    data: { stepStatus: "begun" },
   });
   await expect(review("nothing")).rejects.toMatchObject({ code: "step_not_found" });
   await db.call("runs.release", { ...lease });

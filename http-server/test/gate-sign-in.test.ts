@@ -62,6 +62,22 @@ test("a session ends after twelve hours", async () => {
   expect(await (await human.get("/gates")).text()).toContain("Sign in to decide");
 });
 
+test("signing out ends the session for every holder of its cookie, and the browser forgets it", async () => {
+  const [gate, human] = [await openGate(db), await signedIn(app, db)];
+  expect(await (await human.get("/gates")).text()).toContain("Sign out");
+  const fields = { ...(await hiddenOf(human, gate)), decision: "approved" };
+  for (const headers of [{ origin: "https://evil.example" }, { "sec-fetch-site": "same-site" }])
+    expect((await human.post("/gates/session/end", {}, headers)).status).toBe(403);
+  expect(await (await human.get("/gates")).text()).toContain("Signed in as ada");
+  const answer = await human.post("/gates/session/end", {});
+  expect([answer.status, answer.headers.get("location")]).toEqual([303, "/gates"]);
+  expect(answer.headers.get("set-cookie")).toMatch(/^tidebase_session=; Max-Age=0; Path=\/gates;/);
+  expect(await (await human.get("/gates")).text()).toContain("Sign in to decide");
+  expect((await human.post(`${gate.path}/decide`, fields)).status).toBe(403);
+  expect(await gateOf(db, gate.gateId)).toMatchObject({ status: "open" });
+  expect((await human.post("/gates/session/end", {})).status).toBe(303);
+});
+
 test("the cookie is out of reach of scripts, other sites and other paths", async () => {
   const answer = await stranger.post("/gates/session", { link: await newLink(db) });
   const cookie = answer.headers.get("set-cookie") ?? "";

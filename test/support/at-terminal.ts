@@ -15,16 +15,20 @@ export interface Screen {
 
 /**
  * Runs `tidebase` on a real terminal, by `script` of util-linux (Debian: bsdutils), with somebody who types
- * each answer once the words before it are on the screen.
+ * each answer once the words before it are on the screen. `shell` is the line of the shell, in which `%`
+ * stands for the command; `folder` is where it runs.
  */
 export async function atTerminal(
   line: string,
   env: Readonly<Record<string, string>>,
   typed: readonly (readonly [asked: string, answer: string])[] = [],
+  { shell = "%", folder }: { shell?: string; folder?: string } = {},
 ): Promise<Screen> {
-  const command = `"$NODE" --import "$TSX" --conditions=tidebase-source "$MAIN" ${line}`;
+  const program = `"$NODE" --import "$TSX" --conditions=tidebase-source "$MAIN" ${line}`;
+  const command = shell.replace("%", () => program);
   const { PATH, HOME } = process.env;
   const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+    cwd: folder,
     env: {
       ...{ PATH, HOME, TSX, MAIN, NODE: process.execPath, SHELL: "/bin/sh", TERM: "dumb" },
       ...env,

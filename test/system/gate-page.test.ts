@@ -85,11 +85,24 @@ test("somebody signs in by a link, fills in the form, approves, and sees the dec
   await page.getByRole("button", { name: "Approve" }).click();
   await page.getByRole("heading", { name: "Approved" }).waitFor();
   expect(await page.locator(".decision").innerText()).toMatch(/ada, via page.*Looks right\./s);
-  expect(await page.getByRole("button").count()).toBe(0);
+  expect(await page.getByRole("main").getByRole("button").count()).toBe(0);
   expect(await gateOf(db, gate.gateId)).toMatchObject({
     ...{ status: "approved", decidedBy: "ada", via: "page", assurance: "signed_in" },
     answer: { channel: "chat", copies: 3, urgent: false, greeting: "Hello" },
   });
+  expect(faults).toEqual([]);
+});
+
+test("whoever signs out has to sign in again to decide", async () => {
+  const gate = await openGate(db);
+  const visitor = await visit();
+  const { page, faults } = visitor;
+  await signIn(visitor, gate.path);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in to decide" }).waitFor();
+  await page.goto(`${server.url}${gate.path}`);
+  expect(await page.getByRole("button", { name: "Approve" }).count()).toBe(0);
+  expect(await page.context().cookies()).toEqual([]);
   expect(faults).toEqual([]);
 });
 

@@ -43,7 +43,7 @@ function run(on: "pipe" | "terminal", args: readonly string[] = []): Program {
   return { child, printed: () => text };
 }
 
-const SECRETS = /approve {2}|reject {3}|#link=|\b[0-9A-Z]{4}-[0-9A-Z]{4}\b/;
+const SECRETS = /approve {2}|reject {3}|#link=|(?<![\w-])[0-9A-Z]{4}-[0-9A-Z]{4}(?![\w-])/;
 
 test("on a terminal the server shows codes and the link of a new gate", async () => {
   const { child, printed } = run("terminal");

@@ -1,42 +1,20 @@
-import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
 import { userInfo } from "node:os";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { expect, test, vi } from "vitest";
-import { collect, useFolder } from "../../cli/test/support/program.ts";
+import { expect, test } from "vitest";
+import { useFolder } from "../../cli/test/support/program.ts";
 import { useDatabase } from "../../core/test/support/database.ts";
+import { atTerminal as atAnyTerminal, type Screen } from "../support/at-terminal.ts";
 
 const db = useDatabase();
 const folder = useFolder();
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-const MAIN = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
-const CODE = /[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}/;
+/** Not the middle of an id, which may be digits alone. */
+const CODE = /(?<![\w-])[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}(?![\w-])/;
 
-/** A real terminal, by `script` of util-linux (Debian: bsdutils), and somebody who types when asked. */
-async function atTerminal(
+function atTerminal(
   line: string,
   typed: readonly (readonly [asked: string, answer: string])[] = [],
   shell = "%",
-): Promise<{ code: number | null; screen: string }> {
-  const program = `"$NODE" --import "$TSX" --conditions=tidebase-source "$MAIN" ${line}`;
-  const command = shell.replace("%", () => program);
-  const { PATH, HOME } = process.env;
-  const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
-    cwd: folder,
-    env: {
-      ...{ PATH, HOME, TSX, MAIN, NODE: process.execPath },
-      ...{ SHELL: "/bin/sh", TERM: "dumb", TIDEBASE_DATABASE_URL: db.url },
-    },
-  });
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject).once("close", resolve);
-  });
-  const screen = collect(child.stdout);
-  for (const [asked, answer] of typed) {
-    await vi.waitFor(() => expect(screen()).toContain(asked), { timeout: 30_000 });
-    child.stdin.write(`${answer}\r`);
-  }
-  return { code: await ended, screen: screen() };
+): Promise<Screen> {
+  return atAnyTerminal(line, { TIDEBASE_DATABASE_URL: db.url }, typed, { shell, folder });
 }
 
 async function asked(question: object = {}): Promise<{ gateId: string; digest: string }> {
@@ -107,4 +85,20 @@ test("a code read off a real terminal approves when it is brought", async () => 
   const proof = { kind: "code", secret };
   await db.call("gates.redeem", { gateId, decision: "approved", digest, proof });
   expect(await seen(gateId)).toMatchObject({ status: "approved", via: "code" });
+});
+
+test("a code for a form is made by filling it in at a real terminal, and brings the answer", async () => {
+  const answerSchema = {
+    type: "object",
+    properties: { amount: { type: "integer" } },
+    required: ["amount"],
+  };
+  const { gateId, digest } = await asked({ answerSchema, prompt: "Pay it?", risk: "high" });
+  const typed = [["amount (a whole number): ", "120"]] as const;
+  const { code, screen } = await atTerminal(`gates code ${gateId} --approve`, typed);
+  expect({ code, screen }).toEqual({ code: 0, screen: expect.stringContaining("Pay it?") });
+  const secret = CODE.exec(screen.slice(screen.lastIndexOf("code")))?.[0] ?? "";
+  const proof = { kind: "code", secret };
+  await db.call("gates.redeem", { gateId, decision: "approved", digest, proof });
+  expect(await seen(gateId)).toMatchObject({ status: "approved", answer: { amount: 120 } });
 });

@@ -67,7 +67,7 @@ export async function decide(
   if (gate.status === "open") checkAnswer(context, gate, given, byCode);
   const row = await db.maybe(gates.resolve, {
     ...{ ...given, ...authority, answer, gateFloor },
-    runId: gate.runId,
+    ...{ runId: gate.runId, answerHash: hash(given.answer ?? null) },
   });
   if (row === undefined) throw fail("gate_not_found", { gateId });
   const settled = await db.one(gates.get, { gateId, gateFloor });

@@ -2,6 +2,8 @@ import { v7 as uuid } from "uuid";
 import type { Database } from "../database.ts";
 import type { TidebaseError } from "../errors.ts";
 import type { JsonText } from "../json-text.ts";
+import { readJson } from "../payload.ts";
+import { hash } from "../runs/identity.ts";
 import { hashSecret, readCode } from "./rules.ts";
 import type { Decision, Gate } from "./schema.ts";
 import * as gates from "./sql.ts";
@@ -33,7 +35,9 @@ export async function issueProof(
 ): Promise<{ expiresAt: string | null } | undefined> {
   const read = kind === "code" ? readCode(secret) : secret;
   const secretHash = hashSecret(proof.gateId, read);
-  return db.maybe(gates.issue, { ...proof, kind, proofId: `proof_${uuid()}`, secretHash });
+  const answerHash = hash(readJson(proof.answer ?? null));
+  const proofId = `proof_${uuid()}`;
+  return db.maybe(gates.issue, { ...proof, kind, proofId, secretHash, answerHash });
 }
 
 /** Why the gate got no proof: what became of it since it was read. */

@@ -55,15 +55,17 @@ export const open = batch<
     principal: "text",
   })}, ${seen}, ${held}, opened as (
     insert into tidebase.gates as g (gate_id, run_id, name, key, revision, digest, status, prompt, data, answer_schema,
-      capability, risk, required, approvers, approvals, expires_at, opened_at, opened_by, principal)
+      capability, risk, required, approvers, approvals, expires_at, opened_at, opened_by, principal, worker)
     select gate_id, run_id, name, key, 1, digest, 'open', prompt, data, answer_schema, capability, risk, required,
-      approvers, approvals, tidebase.now() + expires_in_ms * interval '1 ms', tidebase.now(), opened_by, principal
+      approvers, approvals, tidebase.now() + expires_in_ms * interval '1 ms', tidebase.now(), opened_by, principal,
+      (select h.principal from tidebase.holders h where h.run_id = held.run_id limit 1)
       from held where fenced
     on conflict (run_id, name, key) do update set revision = g.revision + 1, digest = excluded.digest,
       prompt = excluded.prompt, data = excluded.data, answer_schema = excluded.answer_schema,
       capability = excluded.capability, risk = excluded.risk, required = excluded.required,
       approvers = excluded.approvers, approvals = excluded.approvals, expires_at = excluded.expires_at,
-      opened_at = excluded.opened_at, opened_by = excluded.opened_by, principal = excluded.principal
+      opened_at = excluded.opened_at, opened_by = excluded.opened_by, principal = excluded.principal,
+      worker = excluded.worker
       where g.decided_at is null and g.digest <> excluded.digest
         and (g.expires_at is null or g.expires_at > tidebase.now())
     returning g.run_id, g.gate_id, g.name, g.key, g.revision, g.risk
@@ -126,7 +128,7 @@ export const list = statement<
    order by g.opened_at, g.gate_id limit $limit::int`;
 
 /** Whether this key opened the gate, or was the last to work on its run. */
-const isOwn = fragment`coalesce(g.principal = $principal::text, false) or coalesce((
+const isOwn = fragment`coalesce($principal::text in (g.principal, g.worker), false) or coalesce((
       select h.principal = $principal::text from tidebase.holders h where h.run_id = g.run_id), false)`;
 
 /** Separation of duties, for who would issue a code. */
@@ -149,6 +151,7 @@ export const issue = statement<
     decision?: Decision | undefined;
     secretHash: string;
     answer?: JsonText | undefined;
+    answerHash: string;
     note?: string | undefined;
     issuedBy: string;
     principal?: string | undefined;
@@ -157,15 +160,16 @@ export const issue = statement<
   { expiresAt: string | null }
 >("gates.issue")`
   insert into tidebase.gate_proofs as p
-    (proof_id, gate_id, revision, kind, decision, secret_hash, answer, note, issued_by, principal, issued_at, expires_at)
-  select $proof_id::uuid, g.gate_id, g.revision, $kind::text, $decision::text, $secret_hash::text, $answer::text, $note::text,
-    $issued_by::text, $principal::text, tidebase.now(), tidebase.now() + $lasts_ms::bigint * interval '1 ms'
+    (proof_id, gate_id, revision, kind, decision, secret_hash, answer, answer_hash, note, issued_by, principal, issued_at,
+      expires_at)
+  select $proof_id::uuid, g.gate_id, g.revision, $kind::text, $decision::text, $secret_hash::text, $answer::text,
+    $answer_hash::text, $note::text, $issued_by::text, $principal::text, tidebase.now(), tidebase.now() + $lasts_ms::bigint * interval '1 ms'
     from tidebase.gates g
    where g.gate_id = $gate_id::uuid and g.digest = $digest::text and g.decided_at is null
      and (g.expires_at is null or g.expires_at > tidebase.now())
   on conflict (gate_id, kind, issued_by, coalesce(decision, '')) where kind <> 'token' and spent_at is null do update
-     set revision = excluded.revision, secret_hash = excluded.secret_hash, answer = excluded.answer, note = excluded.note,
-       principal = excluded.principal, issued_at = excluded.issued_at, expires_at = excluded.expires_at, tries = 0
+     set revision = excluded.revision, secret_hash = excluded.secret_hash, answer = excluded.answer,
+       answer_hash = excluded.answer_hash, note = excluded.note, principal = excluded.principal, issued_at = excluded.issued_at, expires_at = excluded.expires_at, tries = 0
   returning p.expires_at`;
 
 /**
@@ -181,6 +185,7 @@ export const resolve = statement<
     decision: Decision;
     digest: string;
     answer: JsonText | undefined;
+    answerHash: string;
     note?: string | undefined;
     name: string;
     principal?: string | undefined;
@@ -210,7 +215,8 @@ export const resolve = statement<
   }
 >("gates.resolve")`
   with ${withFloor}, gate as materialized (
-    select g.*, ${required} as asked, r.last_seq as seen_seq, h.principal as worker
+    select g.*, ${required} as asked, r.last_seq as seen_seq,
+      array[g.principal, g.worker, h.principal] as own
       from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g
       cross join lateral (select last_seq from tidebase.runs where run_id = g.run_id limit 1) r
       left join lateral (select principal from tidebase.holders where run_id = g.run_id limit 1) h on true
@@ -219,11 +225,11 @@ export const resolve = statement<
      where run_id = (select run_id from gate) for no key update
   ), proof as materialized (
     select p.* from gate cross join lateral (
-      select proof_id, issued_by, principal, answer, note from tidebase.gate_proofs
+      select proof_id, issued_by, principal, answer, answer_hash, note from tidebase.gate_proofs
        where gate_id = $gate_id::uuid and revision = gate.revision and kind = $proof_kind::text
          and secret_hash = $secret_hash::text and spent_at is null and tries < 5
          and (expires_at is null or expires_at > tidebase.now()) and (decision is null or decision = $decision::text)
-         and (principal is null or exists (
+         and (principal is null or kind = 'form' or exists (
            select from tidebase.api_keys k where k.key_id = substr(gate_proofs.principal, 5)::uuid and k.revoked_at is null
               and (k.expires_at is null or k.expires_at > tidebase.now())))
        order by issued_at desc limit 1
@@ -234,49 +240,61 @@ export const resolve = statement<
       case when $proof_kind::text is null then $assurance::text
         when proof.proof_id is null then null when $proof_kind::text = 'form' then 'client_form' else 'code' end as level,
       case when $proof_kind::text = 'code' then proof.answer else $answer::text end as answer,
+      case when $proof_kind::text = 'code' then proof.answer_hash else $answer_hash::text end as answer_hash,
       case when $proof_kind::text = 'code' then proof.note else $note::text end as remark
       from (select) as always left join proof on true
   ), ruling as materialized (
     select gate.*, decider.name as decider, coalesce(decider.principal, decider.name) as voter, decider.level,
-      decider.answer as given, decider.remark, case
+      decider.answer as given, decider.answer_hash as given_hash, decider.remark, case
         when held.last_seq <> gate.seen_seq then 'again'
         when gate.status <> 'open' or held.status in ('completed', 'cancelled') then 'decided'
         when gate.expires_at <= tidebase.now() then 'gate_expired'
         when gate.digest <> $digest::text then 'gate_changed'
+        when $proof_kind::text is not null and decider.level is null and exists (
+          select from tidebase.gate_proofs p join tidebase.gate_votes v using (gate_id, revision)
+           where p.gate_id = $gate_id::uuid and p.kind = $proof_kind::text and p.secret_hash = $secret_hash::text
+             and p.revision = gate.revision and p.decision = $decision::text and p.spent_at is not null
+             and v.voter = coalesce(p.principal, p.issued_by)) then 'voted'
         when $proof_kind::text is not null and decider.level is null then 'gate_code_invalid'
-        when decider.principal in (gate.principal, gate.worker) or $principal::text in (gate.principal, gate.worker)
-          and $proof_kind::text is distinct from 'code' then 'gate_own_run'
+        when decider.principal = any (gate.own)
+          or $principal::text = any (gate.own) and $proof_kind::text is distinct from 'code' then 'gate_own_run'
         when decider.level is null then 'gate_needs_human'
         when tidebase.rank(decider.level) < tidebase.rank(gate.asked) then 'gate_assurance_too_low'
         when gate.approvers is not null and not gate.approvers::jsonb ? decider.name then 'gate_not_approver'
         when $decision::text = 'approved' and gate.approvals > 1 and exists (
           select from tidebase.gate_votes v where (v.gate_id, v.revision) = (gate.gate_id, gate.revision)
-             and v.answer::jsonb is distinct from decider.answer::jsonb) then 'answer_differs'
+             and v.answer_hash <> decider.answer_hash) then 'answer_differs'
         else 'good' end as word
       from gate join held using (run_id) cross join decider
   ), spent as (
     update tidebase.gate_proofs p set spent_at = tidebase.now() from ruling
-     where p.gate_id = $gate_id::uuid and p.proof_id = (select proof_id from proof) and ruling.word = 'good' and p.spent_at is null and p.tries < 5
+     where p.gate_id = $gate_id::uuid and p.proof_id = (select proof_id from proof)
+       and p.secret_hash = $secret_hash::text and ruling.word = 'good' and p.spent_at is null and p.tries < 5
     returning p.proof_id
   ), missed as (
     update tidebase.gate_proofs p set tries = p.tries + 1 from ruling
      where p.gate_id = $gate_id::uuid and p.kind = $proof_kind::text and p.spent_at is null and ruling.word = 'gate_code_invalid'
   ), allowed as materialized (
-    select ruling.*, $decision::text = 'rejected' or ruling.approvals <= 1 + (
-        select count(*) from tidebase.gate_votes v
+    select ruling.*, $decision::text = 'rejected' or ruling.approvals <= 1 + others.n as decides,
+      case when $decision::text = 'approved' and tidebase.rank(others.weakest) < tidebase.rank(ruling.level)
+        then others.weakest else ruling.level end as sure
+      from ruling cross join lateral (
+        select count(distinct v.name) as n, (array_agg(v.assurance::text order by tidebase.rank(v.assurance)))[1] as weakest
+          from tidebase.gate_votes v
          where (v.gate_id, v.revision) = (ruling.gate_id, ruling.revision) and v.voter <> ruling.voter
-           and v.name <> ruling.decider and tidebase.rank(v.assurance) >= tidebase.rank(ruling.asked)) as decides
-      from ruling where word = 'good' and ($proof_kind::text is null or exists (select from spent))
+           and v.name <> ruling.decider and tidebase.rank(v.assurance) >= tidebase.rank(ruling.asked)
+      ) others
+     where word = 'good' and ($proof_kind::text is null or exists (select from spent))
   ), voted as (
-    insert into tidebase.gate_votes as v (gate_id, revision, voter, name, via, assurance, answer, note, at)
-    select gate_id, revision, voter, decider, $via::text, level, given, remark, tidebase.now() from allowed
+    insert into tidebase.gate_votes as v (gate_id, revision, voter, name, via, assurance, answer_hash, note, at)
+    select gate_id, revision, voter, decider, $via::text, level, given_hash, remark, tidebase.now() from allowed
      where $decision::text = 'approved' and approvals > 1
     on conflict (gate_id, revision, voter) do update set via = excluded.via, assurance = excluded.assurance
       where tidebase.rank(v.assurance) < tidebase.rank(excluded.assurance)
     returning gate_id
   ), won as (
-    update tidebase.gates g set status = $decision::text, answer = a.given, note = a.remark,
-      decided_at = tidebase.now(), decided_by = a.decider, via = $via::text, assurance = a.level
+    update tidebase.gates g set status = $decision::text, answer = a.given, answer_hash = a.given_hash, note = a.remark,
+      decided_at = tidebase.now(), decided_by = a.decider, via = $via::text, assurance = a.sure
       from allowed a where g.gate_id = $gate_id::uuid and a.decides and g.decided_at is null
     returning g.gate_id, g.run_id, g.name, g.key, g.status, g.decided_by, g.via, g.assurance
   ), told as materialized (
@@ -303,8 +321,8 @@ export const resolve = statement<
   )
   select ruling.asked as required, exists (
       select from tidebase.gate_proofs p where p.gate_id = $gate_id::uuid and p.kind = $proof_kind::text
-         and p.secret_hash = $secret_hash::text and p.decision = ruling.status
-         and p.answer::jsonb is not distinct from ruling.answer::jsonb) as proven, case
+         and p.secret_hash = $secret_hash::text and p.decision = ruling.status and p.answer_hash = ruling.answer_hash
+    ) as proven, case
       when ruling.word <> 'good' then ruling.word
       when exists (select from won) then 'resolved'
       when exists (select from allowed) then 'voted'
@@ -341,7 +359,8 @@ export const expiring = statement<{ limit: number }, { runId: string; gateId: st
   "gates.expiring",
 )`
   select g.run_id, g.gate_id from tidebase.gates g join tidebase.runs r using (run_id)
-   where g.decided_at is null and g.expires_at <= tidebase.now() and ${notQuarantined("expired_gates")}
+   where g.decided_at is null and g.expires_at <= tidebase.now() and r.status not in ('completed', 'cancelled')
+     and ${notQuarantined("expired_gates")}
    order by g.expires_at limit $limit::int`;
 
 /** Ends gates whose time is over, and wakes who waits for one of them. Re-checks on the locked rows. */
@@ -356,7 +375,7 @@ export const expire = batch<
   ), expired as (
     update tidebase.gates g set status = 'expired', decided_at = tidebase.now() from item join held using (run_id)
      where g.gate_id = item.gate_id and g.gate_id = any (array(select gate_id from item))
-       and g.decided_at is null and g.expires_at <= tidebase.now()
+       and g.decided_at is null and g.expires_at <= tidebase.now() and held.status not in ('completed', 'cancelled')
     returning item.i, g.gate_id, g.run_id, g.name, g.key
   ), numbered as materialized (
     select e.*, held.last_seq, held.last_seq + row_number() over (partition by e.run_id order by e.i) as seq,

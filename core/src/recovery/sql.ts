@@ -36,7 +36,7 @@ export const recover = statement<
            last_seq = r.last_seq + 1
       from held
      where r.run_id = $run_id::uuid and not $dry_run::boolean and held.unmoved and not held.live
-       and held.status in ('failed', 'interrupted', 'running')
+       and held.status in ('pending', 'failed', 'interrupted', 'running')
     returning r.run_id, r.status, r.last_seq
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)

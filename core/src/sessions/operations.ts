@@ -19,7 +19,8 @@ export const linkSession = operation({
   output: z.strictObject({ token: z.string(), expiresAt: z.iso.datetime() }),
   errors: ["gate_needs_human"],
   async run({ db, actor, fail }) {
-    if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human");
+    const isFresh = actor.via !== "page"; // a session does not prolong itself
+    if (rules.assuranceOf(actor) === undefined || !isFresh) throw fail("gate_needs_human");
     const token = rules.newToken();
     const { expiresAt } = await db.one(sessions.link, {
       sessionId: `session_${uuid()}`,

@@ -148,7 +148,7 @@ export const takeSignal = batch<
     select item.i, s.status, s.output, oldest.seq, oldest.payload, coalesce(t.due_at <= tidebase.now(), false) as late
       from item
       left join lateral (
-        select status, output from tidebase.steps
+        select case when status = 'begun' then on_unknown::text else status::text end as status, output from tidebase.steps
          where (run_id, name, key) = (item.run_id, item.name, item.key) limit 1) s on true
       left join lateral (
         select seq, payload from tidebase.signals
@@ -166,7 +166,7 @@ export const takeSignal = batch<
     insert into tidebase.steps as s (run_id, name, key, status, on_unknown, epoch, attempt, output, ended_at)
     select run_id, name, key, 'completed', 'failed_retryable', epoch, 1, output, tidebase.now() from ready
     on conflict (run_id, name, key) do update set status = 'completed', output = excluded.output, ended_at = excluded.ended_at
-      where s.status in ('begun', 'failed_retryable')
+      where s.status = 'failed_retryable' or s.status = 'begun' and s.on_unknown = 'failed_retryable'
     returning s.run_id, s.name, s.key, s.output, (xmax = 0) as fresh
   ), taken as (
     update tidebase.signals s set taken_at = tidebase.now() from ready join done using (run_id)

@@ -1,4 +1,5 @@
 import type { JsonText } from "../json-text.ts";
+import { notQuarantined } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
 import { statement } from "../statement.ts";
 
@@ -215,3 +216,15 @@ export const settle = statement<
       from counted c cross join settled
   )
   select status from settled`;
+
+/** What disabled webhooks did not get in time. */
+export const stale = statement<
+  { limit: number },
+  { deliveryId: string; runId: string; attempts: number }
+>("deliveries.stale")`
+  select d.delivery_id, d.run_id, d.attempts
+    from tidebase.webhooks w cross join lateral (
+      select delivery_id, run_id, attempts from tidebase.deliveries
+       where webhook_id = w.webhook_id and status = 'pending' and expires_at <= tidebase.now() limit $limit::int
+    ) d join tidebase.runs r using (run_id)
+   where w.disabled_at is not null and ${notQuarantined("stale_deliveries")} limit $limit::int`;

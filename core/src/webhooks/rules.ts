@@ -54,12 +54,15 @@ export function judge(
   { type, attempts }: { type: string; attempts: number },
   { now, random }: { now: number; random: number },
 ): Judgement {
+  const isInvitation = type === "run.invoke";
   if (status >= 200 && status < 300) {
-    const verdict = type === "run.invoke" ? "asked" : "delivered";
+    const verdict = isInvitation ? "asked" : "delivered";
     return { verdict, gone: false, pauseMs: INVOKE_AGAIN_MS };
   }
   const wished = status === 429 || status === 503 ? retryAfterMs(retryAfter, now) : undefined;
-  const pauseMs = Math.max(pauseAfter(attempts, random), wished ?? 0);
+  const pause = pauseAfter(attempts, random);
+  // An invitation is repeated every minute as long as it is taken: a failure in between changes nothing.
+  const pauseMs = Math.max(isInvitation ? Math.min(pause, INVOKE_AGAIN_MS) : pause, wished ?? 0);
   return { verdict: "failed", gone: status === 410, pauseMs };
 }
 

@@ -45,7 +45,7 @@ export async function pageResponse({
 <style nonce="${nonce}">${raw(STYLE)}</style>
 </head>
 <body>
-<header><a href="/gates">Tidebase</a><span>${name !== undefined && html`Signed in as ${name}`}</span></header>
+<header><a href="/gates">Tidebase</a>${name !== undefined && signedInAs(name)}</header>
 <main>
 ${notice !== undefined && noticeBox(notice)}
 ${main}
@@ -55,6 +55,10 @@ ${main}
 </html>
 `;
   return new Response(String(text), { status, headers: headersOf(nonce) });
+}
+
+function signedInAs(name: string): Html {
+  return html`<span>Signed in as ${name}</span><form method="post" action="/gates/session/end"><button>Sign out</button></form>`;
 }
 
 function headersOf(nonce: string): Record<string, string> {

@@ -14,7 +14,7 @@ import { readAnswer, type Sent } from "./form.ts";
 import { pageResponse } from "./layout.ts";
 import { type GatePages, gateIdOf, isGateId, readGate, showGate, showSignIn } from "./pages.ts";
 import { notOwnForm, notSignedIn, PageRefusal, refusalOf } from "./refusal.ts";
-import { findSession, isOwnForm, type PageSession, sessionCookie } from "./session.ts";
+import { findSession, isOwnForm, noCookie, type PageSession, sessionCookie } from "./session.ts";
 
 const FORM_BYTES = 262_144;
 
@@ -75,6 +75,17 @@ export async function signIn(pages: GatePages, current: Exchange): Promise<Respo
     if (refusal === undefined) throw error;
     return showSignIn(gateId, refusal);
   }
+}
+
+/** `POST /gates/session/end`: signs out, here and for whoever else holds the cookie. */
+export async function signOut(pages: GatePages, current: Exchange): Promise<Response> {
+  await admitted(pages, current);
+  const session = await findSession(pages.core, current, pages.publicUrl);
+  if (session !== undefined) {
+    current.actor = session.actor;
+    await pages.core.sessions.end(session.secret);
+  }
+  return seeOther("/gates", { "set-cookie": noCookie(current.request, pages.publicUrl) });
 }
 
 async function begun({ core }: GatePages, sent: Sent): Promise<string> {

@@ -3,7 +3,7 @@ import type { Exchange, On } from "../exchange.ts";
 import { inboxView } from "./inbox-view.ts";
 import { pageResponse } from "./layout.ts";
 import { type GatePages, showGate, showSignIn } from "./pages.ts";
-import { decide, redeem, showCode, signIn } from "./posts.ts";
+import { decide, redeem, showCode, signIn, signOut } from "./posts.ts";
 import { refusalOf } from "./refusal.ts";
 import { findSession } from "./session.ts";
 
@@ -15,6 +15,7 @@ export function addGatePages(pages: GatePages, on: On): void {
   on("GET", "/gates", (current) => inboxPage(pages, current));
   on("GET", "/gates/:gateId", (current) => gatePage(pages, current));
   on("POST", "/gates/session", (current) => signIn(pages, current), false);
+  on("POST", "/gates/session/end", (current) => signOut(pages, current));
   on("POST", "/gates/:gateId/decide", (current) => decide(pages, current), false);
   on("POST", "/gates/:gateId/code", (current) => showCode(pages, current), false);
   on("POST", "/gates/:gateId/redeem", (current) => redeem(pages, current), false);

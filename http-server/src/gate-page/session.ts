@@ -35,11 +35,17 @@ export function sessionCookie(
   secret: string,
   request: Request,
   publicUrl: string | undefined,
+  maxAge = LASTS_S,
 ): string {
-  const common = { httpOnly: true, sameSite: "Strict", maxAge: LASTS_S } as const;
+  const common = { httpOnly: true, sameSite: "Strict", maxAge } as const;
   return isSecure(request, publicUrl)
     ? generateCookie(COOKIE, secret, { ...common, path: "/", secure: true, prefix: "host" })
     : generateCookie(COOKIE, secret, { ...common, path: "/gates" });
+}
+
+/** Makes the browser forget the cookie of its session. */
+export function noCookie(request: Request, publicUrl: string | undefined): string {
+  return sessionCookie("", request, publicUrl, 0);
 }
 
 /** The browser speaks https with us, be it through a proxy in front of the public URL. */

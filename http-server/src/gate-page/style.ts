@@ -21,6 +21,7 @@ header, main { max-width: 46rem; margin: 0 auto; padding: 0 1rem; }
 header { display: flex; gap: 1rem; align-items: baseline; padding-top: 1.25rem; color: var(--soft); font-size: .9rem; }
 header a { color: var(--tide); font-weight: 600; text-decoration: none; letter-spacing: .01em; }
 header span { margin-left: auto; overflow-wrap: anywhere; text-align: right; }
+header button { border: 0; background: none; color: inherit; padding: 0; font-weight: 400; text-decoration: underline; white-space: nowrap; }
 main { padding-bottom: 4rem; }
 section, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.25rem; margin-top: 1rem; }
 h1 { font-size: 1.35rem; line-height: 1.35; margin: .6rem 0 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-weight: 650; }
@@ -80,6 +81,6 @@ details > :not(summary) { margin-top: .75rem; }
 @media (max-width: 32rem) {
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
-  button { width: 100%; }
+  main button { width: 100%; }
 }
 `;

@@ -1,0 +1,26 @@
+import type { Sweep } from "../reconciler.ts";
+import { settle, stale } from "./delivery-sql.ts";
+
+interface Stale {
+  readonly deliveryId: string;
+  readonly runId: string;
+  readonly attempts: number;
+}
+
+const BATCH = 50;
+
+/** Gives up what a disabled webhook did not get within its day: nobody would ever claim it. */
+export const staleDeliveries: Sweep<Stale> = {
+  name: "stale_deliveries",
+  batch: BATCH,
+  find: (db) => db.many(stale, { limit: BATCH }),
+  async settle(db, items) {
+    const outcomes: { outcome: string }[] = [];
+    for (const item of items) {
+      const given = { ...item, verdict: "failed" as const, gone: false, pauseMs: 0 };
+      const settled = await db.maybe(settle, { ...given, reason: "webhook_disabled" });
+      outcomes.push({ outcome: settled === undefined ? "moved" : settled.status });
+    }
+    return outcomes;
+  },
+};
