@@ -67,6 +67,19 @@ end $$;
 create trigger gates_decided before update on tidebase.gates for each row
   when (old.status <> 'open') execute function tidebase.refuse_decided();
 
+-- However a run ends, its open gates end with it. A statement of a function sees what was committed while the run's
+-- row was waited for, so no gate that was opened meanwhile is missed.
+create function tidebase.close_gates() returns trigger language plpgsql as $$
+begin
+  update tidebase.gates set status = 'closed', decided_at = tidebase.now()
+   where run_id = new.run_id and decided_at is null;
+  return null;
+end $$;
+
+create trigger runs_close_gates after update of status on tidebase.runs for each row
+  when (new.status in ('completed', 'cancelled') and old.status not in ('completed', 'cancelled'))
+  execute function tidebase.close_gates();
+
 -- Approvals of a gate that asks for several, each by another principal.
 create table tidebase.gate_votes (
   gate_id uuid not null,
@@ -83,7 +96,8 @@ create table tidebase.gate_votes (
 
 -- What shows that a human decided: the phrase of a form, a one-time code, the token of a channel's link. Only hashes
 -- are kept; each works once, for one revision of its gate and (but a form) for one decision. A code brings answer and
--- note along: whoever carries it adds nothing.
+-- note along: whoever carries it adds nothing. It is worth what its issuer is: a revoked key's and a disabled
+-- webhook's proofs decide nothing.
 create table tidebase.gate_proofs (
   proof_id uuid primary key,
   gate_id uuid not null,
@@ -96,6 +110,7 @@ create table tidebase.gate_proofs (
   note text,
   issued_by text not null,
   principal text,
+  webhook_id uuid,
   issued_at timestamptz not null,
   expires_at timestamptz,
   tries int not null default 0,

@@ -50,7 +50,8 @@ function advised(thrown: unknown, { kind }: FoundStore): unknown {
 function adviceFor({ code, data }: TidebaseError, remote: boolean): string | undefined {
   if (code === "gate_assurance_too_low" && data["required"] === "signed_in")
     return `Run \`tidebase gates open ${String(data["gateId"])}\` at a terminal and decide on the page, or use a server with a key that has the scope \`approve\`.`;
-  if (code === "gate_needs_human")
+  const unknown = remote && code === "scope_missing" && data["scope"] === "approve";
+  if (code === "gate_needs_human" || unknown)
     return remote
       ? "Give TIDEBASE_API_KEY a key with the scope `approve`, or run it at a terminal of the store's machine, on its database."
       : "Run it yourself at a terminal, with its input and output not redirected; or use the gate's page, or a server with a key that has the scope `approve`.";

@@ -38,8 +38,8 @@ test("an open server takes nobody's word, not even a terminal's, and the fix say
   for (const typed of [undefined, ""]) {
     const ended = await runInside(folder, decide, { TIDEBASE_URL: url }, typed);
     expect(ended).toMatchObject({ code: 1, stdout: "" });
-    expect(ended.stderr).toContain("A human has to do this.");
-    expect(ended.stderr).toContain("TIDEBASE_API_KEY");
+    expect(ended.stderr).toContain("The caller may not do this. (scope: approve");
+    expect(ended.stderr).toContain("Give TIDEBASE_API_KEY a key with the scope `approve`");
   }
   const { gate } = await db.call("gates.get", { gateId });
   expect(gate).toMatchObject({ status: "open" });

@@ -31,7 +31,7 @@ function tidebase(...args: string[]): Promise<Ended> {
   return runInside(folder, args, { TIDEBASE_URL: url });
 }
 
-test("runs and keys answer the same through a server as through its database", async () => {
+test("runs, gates and deliveries answer the same through a server as through its database", async () => {
   const lease = await db.begun();
   const { runId } = lease;
   await db.call("steps.complete", {
@@ -52,9 +52,7 @@ test("runs and keys answer the same through a server as through its database", a
     ["gates", "list"],
     ["gates", "list", "--status", "closed"],
     ["gates", "show", gateId],
-    ["webhooks", "list"],
     ["deliveries", "list"],
-    ["keys", "list"],
   ]) {
     const far = await tidebase(...args, "--json");
     const near = await runInside(folder, [...args, "--json"], { TIDEBASE_DATABASE_URL: db.url });
@@ -78,14 +76,34 @@ test("a server's refusals are told like a database's, by the real program too", 
   expect(stderr).toContain("No run has that id.");
 });
 
+test.each([
+  [["keys", "list"]],
+  [["keys", "create", "mine", "--scopes", "approve"]],
+  [["webhooks", "list"]],
+  [["webhooks", "create", "w", "--to", "https://example.com/", "--events", "gate.*", "--decides"]],
+])("an open server does not %j", async (args) => {
+  const refused = await tidebase(...args, "--json");
+  expect(refused).toMatchObject({ code: 1, stdout: "" });
+  expect(JSON.parse(refused.stderr).error).toMatchObject({
+    code: "scope_missing",
+    fix: expect.stringContaining("tidebase keys create"),
+  });
+});
+
 test("a key comes from TIDEBASE_API_KEY, and what it may not do is refused", async () => {
-  const made = await tidebase("keys", "create", "reader", "--scopes", "read,admin");
+  const here = { TIDEBASE_DATABASE_URL: db.url };
+  const create = ["keys", "create", "reader", "--scopes", "read,admin"];
+  const made = await runInside(folder, create, here);
   expect(made.code).toBe(0);
   onTestFinished(async () => {
     await db.pool.query("delete from tidebase.api_keys");
   });
   const env = { TIDEBASE_URL: url, TIDEBASE_API_KEY: made.stdout.trim() };
   expect((await runInside(folder, ["runs", "list"], env)).code).toBe(0);
+  for (const listed of ["keys", "webhooks"]) {
+    const far = await runInside(folder, [listed, "list", "--json"], env);
+    expect(far).toEqual(await runInside(folder, [listed, "list", "--json"], here));
+  }
   const refused = await runInside(folder, ["runs", "recover", await db.pending(), "--json"], env);
   expect(refused).toMatchObject({ code: 1, stdout: "" });
   expect(JSON.parse(refused.stderr).error.code).toBe("scope_missing");

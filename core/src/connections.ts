@@ -5,17 +5,18 @@ import { DEFAULT_SCHEMA, inSchema } from "./schema-name.ts";
 import type { Statement } from "./statement.ts";
 import { type Address, openAddress } from "./store/address.ts";
 
-/** Sends statements to Postgres, each in its own implicit transaction. */
+/** Sends a statement; its rows. */
+export type Query = <Row>(statement: Statement<never, Row>, values: unknown[]) => Promise<Row[]>;
+
+/** How statements reach Postgres. */
 export interface Connections {
+  /** Each in its own implicit transaction. */
+  query: Query;
   /**
-   * The rows. With `lockedRuns` the statement is sent once those runs are locked, in one transaction: its
-   * snapshot is then as new as their rows.
+   * Several in one transaction, which locks these runs (bare uuids) first: the snapshot of each statement
+   * is then as new as their rows. What throws is rolled back.
    */
-  query<Row>(
-    statement: Statement<never, Row>,
-    values: unknown[],
-    lockedRuns?: readonly string[],
-  ): Promise<Row[]>;
+  locked<T>(runIds: readonly string[], work: (query: Query) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -37,6 +38,8 @@ export interface ConnectionOptions {
 /** How long a call may wait for a free connection, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/** A process that stands still in between does not hold the runs for long. */
+const BEGIN = "begin; set local idle_in_transaction_session_timeout = '10s'";
 const LOCK_RUNS =
   "select from tidebase.runs where run_id = any ($1::uuid[]) order by run_id for no key update";
 
@@ -78,29 +81,36 @@ export function openConnections(options: ConnectionOptions): Connections {
     return rows.map((row) => toObject<Row>(read, row));
   }
 
-  async function query<Row>(
-    statement: Statement<never, Row>,
-    values: unknown[],
-    lockedRuns: readonly string[] = [],
-  ): Promise<Row[]> {
+  async function lent<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await connect();
     let broken: Error | undefined;
     try {
-      if (lockedRuns.length === 0) return await send(client, statement, values);
-      await client.query("begin");
-      await client.query(inSchema(LOCK_RUNS, schema), [lockedRuns]);
-      const rows = await send(client, statement, values);
-      await client.query("commit");
-      return rows;
+      return await work(client);
     } catch (error) {
-      if (lockedRuns.length > 0) await client.query("rollback").catch(() => {});
-      if (sqlState(error) === undefined) broken = error as Error;
+      if (sqlState(error) === undefined && !(error instanceof TidebaseError))
+        broken = error as Error;
       throw error;
     } finally {
       client.release(broken);
     }
   }
-  return { query, close };
+
+  const query: Query = (statement, values) => lent((client) => send(client, statement, values));
+
+  const locked: Connections["locked"] = (runIds, work) =>
+    lent(async (client) => {
+      await client.query(BEGIN);
+      try {
+        await client.query(inSchema(LOCK_RUNS, schema), [runIds]);
+        const done = await work((statement, values) => send(client, statement, values));
+        await client.query("commit");
+        return done;
+      } catch (error) {
+        await client.query("rollback").catch(() => {}); // a connection that is gone has forgotten it all
+        throw error;
+      }
+    });
+  return { query, locked, close };
 }
 
 /** A pool at the present address; it is replaced when the database came back elsewhere. */

@@ -3,8 +3,8 @@ import { TidebaseError } from "./errors.ts";
 import { type Batch, bind, bindItems, type Statement } from "./statement.ts";
 import { runsTouched } from "./touched.ts";
 
-/** What operations hold instead of a pool. Every call is one round trip and one commit. */
-export interface Database {
+/** Asks one statement at a time. */
+export interface Asking {
   /** The only row; no row or several are a bug in the statement. */
   one<Input extends object, Row>(
     statement: Statement<Input, Row>,
@@ -22,6 +22,15 @@ export interface Database {
     statement: Statement<Input, Row>,
     input: Input,
   ): Promise<Settled<Row>[]>;
+}
+
+/** What operations hold instead of a pool. Every call is one round trip and one commit. */
+export interface Database extends Asking {
+  /**
+   * For what is rare and needs several looks: one transaction that locks the run first, so that every
+   * statement in it sees all that was committed before. What throws is rolled back.
+   */
+  locked<T>(runId: string, work: (tx: Asking) => Promise<T>): Promise<T>;
 
   /**
    * A row for each item, in order. An item whose own data Postgres refuses is `input_refused`, alone.
@@ -64,44 +73,73 @@ const READ_ONLY = "25006";
 
 /** Connects lazily. */
 export function openDatabase(options: ConnectionOptions): Database {
-  const { query, close } = openConnections(options);
+  const connections = openConnections(options);
+  const { query } = connections;
+  /** After some turns with the runs of the items locked first: then nobody comes between. */
+  const ask = <Row>(statement: Statement<never, Row>, values: unknown[], runIds: string[]) =>
+    runIds.length === 0
+      ? query(statement, values)
+      : connections.locked(runIds, (send) => send(statement, values));
 
-  const many: Database["many"] = (statement, input) => {
-    const values = bind(statement.parameters, input);
-    return settle(statement.name, (turn) => query(statement, values, locked(turn, [input])));
-  };
-  const maybe: Database["maybe"] = async (statement, input) => {
-    const [row, extra] = await many(statement, input);
-    if (extra !== undefined) throw new Error(`${statement.name}: more than one row`);
-    return row;
-  };
-  const one: Database["one"] = async (statement, input) => {
-    const row = await maybe(statement, input);
-    if (row === undefined) throw new Error(`${statement.name}: no row`);
-    return row;
-  };
+  const asking = asker((statement, values, input, turn) =>
+    ask(statement, values, runsToLock(turn, [input])),
+  );
+  const locked: Database["locked"] = (runId, work) =>
+    retrying(() =>
+      connections.locked([bare(runId)], (send) =>
+        work(asker((statement, values) => send(statement, values))),
+      ),
+    );
   const batch: Database["batch"] = async <Item extends object, Row>(
     statement: Batch<Item, Row>,
     items: readonly Item[],
   ) => {
     const { lone } = statement;
     if (lone !== undefined && items.length === 1) {
-      const ask = ([item]: readonly Item[]) => query(lone, bind(lone.parameters, item as Item));
-      const answers = await askItems(items, ask);
+      const one = ([item]: readonly Item[]) => query(lone, bind(lone.parameters, item as Item));
+      const answers = await askItems(items, one);
       if (!answers.some(isAgain)) return answers as (Settled<Row> | Refused)[];
     }
     return settleItems(statement.name, items, (some, turn) =>
-      query(statement, bindItems(statement.parameters, some), locked(turn, some)),
+      ask(statement, bindItems(statement.parameters, some), runsToLock(turn, some)),
     );
   };
-  return { one, maybe, many, batch, readOnly: options.readOnly ?? false, close };
+  const readOnly = options.readOnly ?? false;
+  return { ...asking, locked, batch, readOnly, close: connections.close };
+}
+
+function asker(
+  send: <Row>(
+    statement: Statement<never, Row>,
+    values: unknown[],
+    input: object,
+    turn: number,
+  ) => Promise<Row[]>,
+): Asking {
+  const many: Asking["many"] = (statement, input) => {
+    const values = bind(statement.parameters, input);
+    return settle(statement.name, (turn) => send(statement, values, input, turn));
+  };
+  const maybe: Asking["maybe"] = async (statement, input) => {
+    const [row, extra] = await many(statement, input);
+    if (extra !== undefined) throw new Error(`${statement.name}: more than one row`);
+    return row;
+  };
+  const one: Asking["one"] = async (statement, input) => {
+    const row = await maybe(statement, input);
+    if (row === undefined) throw new Error(`${statement.name}: no row`);
+    return row;
+  };
+  return { one, maybe, many };
 }
 
 /** The runs to lock before the statement of this turn. */
-function locked(turn: number, items: readonly object[]): string[] {
-  if (turn < LOCK_AFTER) return [];
-  const runIds = runsTouched({ items }, undefined);
-  return runIds.map((runId) => runId.slice("run_".length)).sort();
+function runsToLock(turn: number, items: readonly object[]): string[] {
+  return turn < LOCK_AFTER ? [] : runsTouched({ items }, undefined).map(bare);
+}
+
+function bare(runId: string): string {
+  return runId.slice("run_".length);
 }
 
 async function settle<Row>(

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import * as proofs from "../src/gates/proofs-sql.ts";
 import * as gates from "../src/gates/sql.ts";
 import * as leases from "../src/leases/sql.ts";
 import * as recovery from "../src/recovery/sql.ts";
@@ -17,7 +18,17 @@ const hot: Statement<never, unknown>[] = [
   ...[leases.begin, leases.heartbeat, leases.release, leases.complete, leases.fail],
   ...[state.write, state.label, leases.interrupt, recovery.recover],
   ...[waits.suspend, waits.setTimer, waits.sendSignal, waits.takeSignal, waits.wake],
-  ...[gates.open, gates.get, gates.issue, gates.resolve, gates.extend, gates.expire],
+  ...[
+    gates.open,
+    gates.get,
+    gates.asked,
+    gates.votes,
+    gates.vote,
+    gates.decide,
+    gates.extend,
+    gates.expire,
+  ],
+  ...[proofs.issue, proofs.find, proofs.spend, proofs.miss],
 ];
 
 interface Plan {

@@ -25,6 +25,15 @@ async function seen(gateId: string): Promise<unknown> {
   return (await db.call("gates.get", { gateId }))["gate"];
 }
 
+/** What was refused because no human did it, oldest first. */
+async function refusals(): Promise<string[]> {
+  const { entries } = await db.call("audit.list", { limit: 200 });
+  return (entries as { operation: string; outcome: string }[])
+    .filter(({ outcome }) => outcome === "gate_needs_human")
+    .map(({ operation }) => operation)
+    .reverse();
+}
+
 test("a human at a real terminal fills in the form, types the word, and it is decided", async () => {
   const answerSchema = {
     type: "object",
@@ -53,6 +62,7 @@ test.each([
   ["messages in a file", "% 2>err.txt"],
 ])("at a real terminal, with %s, nothing is decided and nothing is issued", async (_, shell) => {
   const { gateId } = await asked();
+  const before = await refusals();
   for (const line of [
     `gates decide ${gateId} --approve --yes`,
     `gates code ${gateId} --approve`,
@@ -62,6 +72,8 @@ test.each([
     expect(screen).not.toContain("#link=");
   }
   expect(await seen(gateId)).toMatchObject({ status: "open" });
+  const after = (await refusals()).slice(before.length);
+  expect(after).toEqual(["gates.resolve", "gates.code", "sessions.link"]);
   const { rows } = await db.pool.query(
     "select from tidebase.gate_proofs union all select from tidebase.sessions",
   );

@@ -5,6 +5,12 @@ import { CODE_MS, newCode, newToken } from "./rules.ts";
 import type { Decision } from "./schema.ts";
 import * as gates from "./sql.ts";
 
+/** A webhook that may carry decisions. */
+interface Channel {
+  readonly name: string;
+  readonly webhookId: string;
+}
+
 /** What a channel carries to a human besides the question. */
 export interface ChannelDecision {
   /** Good for ten minutes; left out where the approval needs an answer, which the page asks for. */
@@ -20,11 +26,16 @@ export interface ChannelDecision {
  */
 export async function issueForChannel(
   db: Database,
-  { gateId, digest, channel }: { gateId: string; digest: string; channel: string },
+  { gateId, digest, channel }: { gateId: string; digest: string; channel: Channel },
 ): Promise<Record<Decision, ChannelDecision> | undefined> {
   const gate = await db.maybe(gates.get, { gateId });
   if (gate?.status !== "open" || gate.digest !== digest) return undefined;
-  const common = { gateId, digest, issuedBy: `channel ${channel}` };
+  const common = {
+    gateId,
+    digest,
+    issuedBy: `channel ${channel.name}`,
+    webhookId: channel.webhookId,
+  };
   const issueBoth = async (decision: Decision): Promise<ChannelDecision> => {
     const [code, token] = [newCode(), newToken()];
     await issueProof(db, { ...common, decision, kind: "token", secret: token });

@@ -6,6 +6,7 @@ import { checkPayload, readJson } from "../payload.ts";
 import { hash } from "../runs/identity.ts";
 import { type AnswerSchema, answerProblems } from "./answer.ts";
 import type { Assurance, Decision, Gate } from "./schema.ts";
+import { settle } from "./settle.ts";
 import * as gates from "./sql.ts";
 
 /** What a decision can be refused for, whoever brings it. */
@@ -65,20 +66,22 @@ export async function decide(
   if (gate === undefined) throw fail("gate_not_found", { gateId });
   const byCode = authority.proofKind === "code";
   if (gate.status === "open") checkAnswer(context, gate, given, byCode);
-  const row = await db.maybe(gates.resolve, {
-    ...{ ...given, ...authority, answer, gateFloor },
-    ...{ runId: gate.runId, answerHash: hash(given.answer ?? null) },
-  });
-  if (row === undefined) throw fail("gate_not_found", { gateId });
+  const work = {
+    ...given,
+    ...authority,
+    answer,
+    answerHash: hash(given.answer ?? null),
+    gateFloor,
+  };
+  const outcome = await db.locked(gate.runId, (tx) => settle(tx, work));
   const settled = await db.one(gates.get, { gateId, gateFloor });
-  const { outcome } = row;
-  if (outcome === "decided") {
-    if (settled.status === decision && (byCode || sameAnswer(settled, given)))
-      return { gate: settled };
+  if (outcome === "decided" || outcome === "proven") {
+    const same = byCode ? outcome === "proven" : sameAnswer(settled, given);
+    if (settled.status === decision && same) return { gate: settled };
     throw fail("gate_already_resolved", winner(settled));
   }
   if (outcome === "gate_assurance_too_low" || outcome === "gate_needs_human")
-    throw fail(outcome, { gateId, required: row.required });
+    throw fail(outcome, { gateId, required: settled.required });
   if (outcome === "gate_changed")
     throw fail(outcome, { gateId, digest: settled.digest, revision: settled.revision });
   if (outcome === "answer_differs")

@@ -4,8 +4,9 @@ import type { TidebaseError } from "../errors.ts";
 import type { JsonText } from "../json-text.ts";
 import { readJson } from "../payload.ts";
 import { hash } from "../runs/identity.ts";
+import * as proofs from "./proofs-sql.ts";
 import { hashSecret, readCode } from "./rules.ts";
-import type { Decision, Gate } from "./schema.ts";
+import type { Decision, Gate, ProofKind } from "./schema.ts";
 import * as gates from "./sql.ts";
 
 /** What a proof cannot be issued for. */
@@ -16,7 +17,7 @@ export interface NewProof {
   readonly gateId: string;
   /** Of what the human was shown; a gate that asks something else by now gets no proof. */
   readonly digest: string;
-  readonly kind: "form" | "code" | "token";
+  readonly kind: ProofKind;
   readonly secret: string;
   readonly decision?: Decision;
   /** What a code decides besides: its courier adds nothing. */
@@ -24,6 +25,8 @@ export interface NewProof {
   readonly note?: string | undefined;
   readonly issuedBy: string;
   readonly principal?: string | undefined;
+  /** The channel it was made for. */
+  readonly webhookId?: string | undefined;
   /** In milliseconds; as long as the gate when undefined. */
   readonly lastsMs?: number;
 }
@@ -37,7 +40,7 @@ export async function issueProof(
   const secretHash = hashSecret(proof.gateId, read);
   const answerHash = hash(readJson(proof.answer ?? null));
   const proofId = `proof_${uuid()}`;
-  return db.maybe(gates.issue, { ...proof, kind, proofId, secretHash, answerHash });
+  return db.maybe(proofs.issue, { ...proof, kind, proofId, secretHash, answerHash });
 }
 
 /** Why the gate got no proof: what became of it since it was read. */

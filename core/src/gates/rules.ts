@@ -72,3 +72,84 @@ export function newToken(): string {
 export function hashSecret(scope: string, secret: string): string {
   return createHash("sha256").update(`${scope}\0${secret}`).digest("hex");
 }
+
+/** An approval that was given before. */
+export interface Vote {
+  readonly voter: string;
+  readonly name: string;
+  readonly assurance: Assurance;
+  readonly answerHash: string;
+}
+
+/** What is asked for, as far as a decision about it depends on it. */
+export interface Asked {
+  readonly digest: string;
+  readonly over: boolean;
+  readonly required: Assurance;
+  readonly approvers: readonly string[] | null;
+  readonly approvals: number;
+  readonly own: readonly (string | null)[];
+}
+
+/** Who decides what; `level` undefined where nothing shows a human. */
+export interface Decider {
+  readonly name: string;
+  readonly principal: string | undefined;
+  /** The key of the courier who brings a form or a token: it cannot be the run's own either. */
+  readonly courier: string | undefined;
+  readonly level: Assurance | undefined;
+  readonly approves: boolean;
+  readonly digest: string;
+  readonly answerHash: string;
+}
+
+/** Whether the level is as sure as what is asked for, or surer. */
+function suffices(level: Assurance, required: Assurance): boolean {
+  return ASSURANCES.indexOf(level) >= ASSURANCES.indexOf(required);
+}
+
+/** Why the decision does not count, or `good` (model.md §7). */
+export function rule(asked: Asked, decider: Decider, votes: readonly Vote[]) {
+  const { name, principal, courier, level } = decider;
+  const isOwn = (key: string | undefined) => key !== undefined && asked.own.includes(key);
+  if (asked.over) return "gate_expired";
+  if (asked.digest !== decider.digest) return "gate_changed";
+  if (isOwn(principal) || isOwn(courier)) return "gate_own_run";
+  if (level === undefined) return "gate_needs_human";
+  if (!suffices(level, asked.required)) return "gate_assurance_too_low";
+  if (asked.approvers?.includes(name) === false) return "gate_not_approver";
+  const others = counting(asked, votes);
+  const differs = others.some(({ answerHash }) => answerHash !== decider.answerHash);
+  return decider.approves && differs ? "answer_differs" : "good";
+}
+
+/** The approvals that are as sure as the gate asks for by now. */
+function counting({ required }: Asked, votes: readonly Vote[]): Vote[] {
+  return votes.filter(({ assurance }) => suffices(assurance, required));
+}
+
+/**
+ * How sure the decision is, once enough different people approved it, as its weakest approval; undefined
+ * while more have to. One rejection decides.
+ */
+export function decided(
+  asked: Asked,
+  {
+    name,
+    voter,
+    level,
+    approves,
+  }: { name: string; voter: string; level: Assurance; approves: boolean },
+  votes: readonly Vote[],
+): Assurance | undefined {
+  if (!approves) return level;
+  const others = counting(asked, votes).filter(
+    (vote) => vote.voter !== voter && vote.name !== name,
+  );
+  const people = new Set(others.map((vote) => vote.name));
+  if (people.size + 1 < asked.approvals) return undefined;
+  const ranks = [level, ...others.map(({ assurance }) => assurance)].map((one) =>
+    ASSURANCES.indexOf(one),
+  );
+  return ASSURANCES[Math.min(...ranks)];
+}

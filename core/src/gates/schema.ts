@@ -16,6 +16,10 @@ export type GateStatus = z.output<typeof GateStatus>;
 export const Decision = z.enum(["approved", "rejected"]);
 export type Decision = z.output<typeof Decision>;
 
+/** What shows that a human decided: a form's phrase, a one-time code, the token of a channel's link. */
+export const ProofKind = z.enum(["form", "code", "token"]);
+export type ProofKind = z.output<typeof ProofKind>;
+
 export const Risk = z.enum(["low", "normal", "high", "critical"]);
 export type Risk = z.output<typeof Risk>;
 

@@ -140,9 +140,6 @@ export const complete = batch<
     insert into tidebase.payloads as p (run_id, result, result_meta) select run_id, result, result_meta from ended
     on conflict (run_id) do update set result = excluded.result, result_meta = excluded.result_meta,
       error = null, error_message = null
-  ), closed as (
-    update tidebase.gates g set status = 'closed', decided_at = tidebase.now() from ended
-     where g.run_id = ended.run_id and g.run_id = any (array(select run_id from ended)) and g.decided_at is null
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
     select run_id, last_seq, 'run.completed', tidebase.now(), nullif(${orphans}, '{}') from ended

@@ -27,7 +27,7 @@ export async function messageOf(
   const stored = readJson<Record<string, unknown>>(claim.data);
   const gate = gateOf(claim, publicUrl);
   const mayDecide = gate !== undefined && claim.decides && type === "gate.opened";
-  const decide = mayDecide ? await decisionsOf(db, gate, claim.name) : undefined;
+  const decide = mayDecide ? await decisionsOf(db, gate, claim) : undefined;
   return toJson({ type, timestamp, data: { ...told, ...stored, ...told, gate, decide } });
 }
 
@@ -42,7 +42,7 @@ function gateOf({ gate: text }: Claim, publicUrl: string | undefined): GateOfMes
 async function decisionsOf(
   db: Database,
   { gateId, digest, url }: GateOfMessage,
-  channel: string,
+  channel: Claim,
 ): Promise<object | undefined> {
   const issued = await issueForChannel(db, { gateId, digest, channel });
   if (issued === undefined || url === undefined) return issued;

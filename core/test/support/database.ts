@@ -32,6 +32,8 @@ export interface TestDatabase {
   cancel(runId: string): Promise<void>;
   /** Opens a gate under the lease. */
   gate(lease: object, more?: object): Promise<{ gateId: string; digest: string; status: string }>;
+  /** A webhook that may carry decisions, to an address that answers nobody. */
+  channel(name: string): Promise<{ name: string; webhookId: string }>;
   /** Holds the run's row until the returned function is called. */
   hold(runId: string): Promise<() => Promise<void>>;
   /** Waits until so many connections wait for a lock. */
@@ -94,6 +96,15 @@ export function useDatabase(): TestDatabase {
     const opened = await call("gates.open", { ...lease, ...question });
     return opened["gate"] as { gateId: string; digest: string; status: string };
   }
+  async function channel(label: string) {
+    const webhookId = randomUUID();
+    const unique = `${label}-${webhookId}`;
+    const text = `insert into tidebase.webhooks
+      (webhook_id, name, url, secret, events, every_run, invokes, decides, created_at)
+      values ($1, $2, 'https://channel.example/', 'whsec_AAAA', '{}', false, false, true, tidebase.now())`;
+    await pool.query(text, [webhookId, unique]);
+    return { name: unique, webhookId: `webhook_${webhookId}` };
+  }
   async function hold(runId: string): Promise<() => Promise<void>> {
     const client = await pool.connect();
     await client.query("begin");
@@ -108,7 +119,7 @@ export function useDatabase(): TestDatabase {
       "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     await expect.poll(async () => (await pool.query(text)).rowCount, { interval: 2 }).toBe(n);
   }
-  return { url, pool, core, call, advance, pending, begun, cancel, gate, hold, blocked };
+  return { url, pool, core, call, advance, pending, begun, cancel, gate, channel, hold, blocked };
 }
 
 /** Waits until the connection waits for a lock: the second runner of a race is at its mark. */

@@ -51,9 +51,7 @@ const forget = () => db.pool.query("delete from tidebase.api_keys");
 const on = async (core: Core, name: string, input: object, actor = local) =>
   JSON.parse(toJson(await core.execute(operationNamed(name), input, actor)));
 
-/* ------------------------------------------------------------------ defects */
-
-test("DEFECT a gate opened while its run completes is closed with it, and nobody decides it", async () => {
+test("a gate opened while its run completes is closed with it, and nobody decides it", async () => {
   const lease = await db.begun();
   const release = await db.hold(lease.runId);
   const opening = db.gate(lease);
@@ -68,14 +66,14 @@ test("DEFECT a gate opened while its run completes is closed with it, and nobody
   expect(await refusal(decide(gate, "approved"))).toBe("gate_already_resolved");
 });
 
-test("DEFECT the gate of a cancelled run is not decided", async () => {
+test("the gate of a cancelled run is not decided", async () => {
   const lease = await db.begun();
   const gate = (await db.gate(lease)) as Gate;
   await db.cancel(lease.runId);
   expect(await refusal(decide(gate, "approved"))).not.toContain("no refusal");
 });
 
-test("DEFECT a channel's code is for the question its message shows, not for one asked meanwhile", async () => {
+test("a channel's code is for the question its message shows, not for one asked meanwhile", async () => {
   const database = openDatabase({ databaseUrl: db.url });
   const name = `chat-${randomUUID()}`;
   await db.pool.query(
@@ -101,7 +99,7 @@ test("DEFECT a channel's code is for the question its message shows, not for one
   expect(await refusal(redeem(evil, "approved", "code", secret))).toBe("gate_code_invalid");
 });
 
-test("DEFECT the code of a key that was revoked, or is over, decides nothing", async () => {
+test("the code of a key that was revoked, or is over, decides nothing", async () => {
   const lease = await db.begun();
   const leaver = await keyed("leaver");
   const gate = (await db.gate(lease, { risk: "high" })) as Gate;
@@ -118,7 +116,7 @@ test("DEFECT the code of a key that was revoked, or is over, decides nothing", a
   expect(outcome).toBe("gate_code_invalid");
 });
 
-test("DEFECT on an open server an agent does not make itself the key that approves", async () => {
+test("on an open server an agent does not make itself the key that approves", async () => {
   const gate = (await db.gate(await db.begun(), { risk: "critical" })) as Gate;
   const made = await db
     .call("keys.create", { name: "me", scopes: ["read", "approve"] }, LOCAL)
@@ -131,7 +129,7 @@ test("DEFECT on an open server an agent does not make itself the key that approv
   }
 });
 
-test("DEFECT on an open server an agent does not make itself the channel that gets the codes", async () => {
+test("on an open server an agent does not make itself the channel that gets the codes", async () => {
   const receiver = await open(); // stands for any public https address of the agent's
   const sender = senderOf(db.url, { sweepEveryMs: 50 });
   const mine = { name: `mine-${randomUUID()}`, url: receiver.url, events: ["gate.opened"] };
@@ -155,7 +153,7 @@ test("DEFECT on an open server an agent does not make itself the channel that ge
   expect(outcome).not.toContain("no refusal");
 });
 
-test("DEFECT a signal is not used up by a step that cannot take it", async () => {
+test("a signal is not used up by a step that cannot take it", async () => {
   const lease = await db.begun();
   const step = { ...lease, name: "pay", contract: { replay: "never" } };
   await db.call("steps.begin", { items: [step] });
@@ -171,7 +169,7 @@ test("DEFECT a signal is not used up by a step that cannot take it", async () =>
   expect(await take("wait")).toMatchObject({ outcome: "taken", output: { payload: 1 } });
 });
 
-test("DEFECT the expired gates of one poisoned run keep nobody else's open", async () => {
+test("the expired gates of one poisoned run keep nobody else's open", async () => {
   const bad = await db.begun();
   const good = await db.begun();
   await db.pool.query(
@@ -197,7 +195,7 @@ test("DEFECT the expired gates of one poisoned run keep nobody else's open", asy
     });
 });
 
-test("DEFECT many gates of one run expire in one round, and hold nobody up", async () => {
+test("many gates of one run expire in one round, and hold nobody up", async () => {
   const lease = await db.begun();
   const keys = Array.from({ length: 20 }, (_, n) => `${n}`);
   for (const key of keys) await db.gate(lease, { key, expiresInMs: 1000 });
@@ -211,7 +209,7 @@ test("DEFECT many gates of one run expire in one round, and hold nobody up", asy
     .finally(() => core.close());
 });
 
-test("DEFECT a code with another answer than the decision's is told of the winner", async () => {
+test("a code with another answer than the decision's is told of the winner", async () => {
   const answerSchema = {
     ...{ type: "object", required: ["limit"] },
     properties: { limit: { type: "integer" } },
@@ -222,7 +220,7 @@ test("DEFECT a code with another answer than the decision's is told of the winne
   expect(await refusal(redeem(gate, "approved", "code", secret))).toBe("gate_already_resolved");
 });
 
-test("DEFECT two approvals approve the same answer", async () => {
+test("two approvals approve the same answer", async () => {
   const answerSchema = {
     ...{ type: "object", required: ["limit"] },
     properties: { limit: { type: "integer" } },
@@ -235,7 +233,7 @@ test("DEFECT two approvals approve the same answer", async () => {
   expect(second).not.toBe("approved");
 });
 
-test("DEFECT a vote below what the gate asks for by now does not count", async () => {
+test("a vote below what the gate asks for by now does not count", async () => {
   const gate = (await db.gate(await db.begun(), { approvals: 2 })) as Gate;
   const { phrase } = await db.call("gates.form", { gateId: gate.gateId });
   await redeem(gate, "approved", "form", String(phrase)); // a script can
@@ -246,13 +244,13 @@ test("DEFECT a vote below what the gate asks for by now does not count", async (
   expect(decided.status).toBe("open");
 });
 
-test("DEFECT one human at a terminal and with a key is one voter", async () => {
+test("one human at a terminal and with a key is one voter", async () => {
   const gate = (await db.gate(await db.begun(), { approvals: 2 })) as Gate;
   await decide(gate, "approved", {}, ada);
   expect(await decide(gate, "approved", {}, signedIn("ada"))).toMatchObject({ status: "open" });
 });
 
-test("HOLDS a timer beyond the years that can be told is refused, not kept", async () => {
+test("a timer beyond the years that can be told is refused, not kept", async () => {
   const lease = await db.begun();
   for (const [key, until] of [
     ["late", "9999-12-31T23:59:59-23:59"],
@@ -267,7 +265,7 @@ test("HOLDS a timer beyond the years that can be told is refused, not kept", asy
   expect(await refusal(db.call("runs.verdict", { runId: lease.runId }))).toContain("no refusal");
 });
 
-test("DEFECT what a gone webhook still had to get is dead, not pending for ever", async () => {
+test("what a gone webhook still had to get is dead, not pending for ever", async () => {
   const receiver = await open();
   receiver.answer = answerWith(410);
   const workflow = `w-${randomUUID()}`;
@@ -305,14 +303,14 @@ test("DEFECT what a gone webhook still had to get is dead, not pending for ever"
   expect(left).toEqual(["dead", "dead", "dead"]);
 });
 
-test("DEFECT a link lasts as long as its gate, also when the gate was given more time", async () => {
+test("a link lasts as long as its gate, also when the gate was given more time", async () => {
   const { issueForChannel } = await import("../src/gates/channel.ts");
   const database = openDatabase({ databaseUrl: db.url });
   const gate = (await db.gate(await db.begun(), { expiresInMs: 60_000, risk: "high" })) as Gate;
   const issued = await issueForChannel(database, {
     gateId: gate.gateId,
     digest: gate.digest,
-    channel: "mail",
+    channel: await db.channel("mail"),
   });
   await database.close();
   await db.call("gates.extend", { gateId: gate.gateId, expiresInMs: 3_600_000 }, ada);
@@ -321,14 +319,14 @@ test("DEFECT a link lasts as long as its gate, also when the gate was given more
   expect(await redeem(gate, "approved", "token", token)).toMatchObject({ status: "approved" });
 });
 
-test("DEFECT a gate whose time is over is not asked anew, swept or not", async () => {
+test("a gate whose time is over is not asked anew, swept or not", async () => {
   const lease = await db.begun();
   await db.gate(lease, { expiresInMs: 1000 });
   await db.advance("2 seconds");
   expect(await refusal(db.gate(lease, { prompt: "Again?" }))).toBe("gate_mismatch");
 });
 
-test("DEFECT a run that waits for a retry goes on when the step is reviewed", async () => {
+test("a run that waits for a retry goes on when the step is reviewed", async () => {
   const lease = await db.begun();
   const { runId } = lease;
   const step = { ...lease, name: "charge", contract: { sideEffects: ["stripe"] } };
@@ -344,7 +342,7 @@ test("DEFECT a run that waits for a retry goes on when the step is reviewed", as
   expect((await runOf(runId)).status).toBe("pending");
 });
 
-test("DEFECT two codes made at once by one human: the older is void", async () => {
+test("two codes made at once by one human: the older is void", async () => {
   const gate = (await db.gate(await db.begun(), { risk: "high" })) as Gate;
   await code(gate, "approved");
   const client = await db.pool.connect();
@@ -364,7 +362,7 @@ test("DEFECT two codes made at once by one human: the older is void", async () =
   expect(rowCount).toBe(1);
 });
 
-test("DEFECT starting a page session with a key or a link is in the audit trail", async () => {
+test("starting a page session with a key or a link is in the audit trail", async () => {
   const count = async () =>
     Number((await db.pool.query("select count(*) from tidebase.audit")).rows[0].count);
   const before = await count();
@@ -378,33 +376,28 @@ test("DEFECT starting a page session with a key or a link is in the audit trail"
   expect(await count(), "refused").toBeGreaterThan(linked + 1);
 });
 
-test("HOLDS a decision is made however busy its run is", { timeout: 60_000 }, async () => {
+test("a decision is made however busy its run is", { timeout: 60_000 }, async () => {
   const lease = await db.begun();
   const gate = (await db.gate(lease)) as Gate;
   const cores = Array.from({ length: 5 }, () => openCore({ databaseUrl: db.url, sweeps: false }));
-  let busy = true;
+  let [busy, sent] = [true, 0];
   const writers = cores.flatMap((core) =>
     Array.from({ length: 10 }, async () => {
-      while (busy) await on(core, "signals.send", { runId: lease.runId, name: "tick" });
+      while (busy) {
+        await on(core, "signals.send", { runId: lease.runId, name: "tick" });
+        sent += 1;
+      }
     }),
   );
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const outcome = await Promise.race([
-    decide(gate, "approved").then(
-      ({ status }) => status,
-      (error) => String(error),
-    ),
-    new Promise<string>((resolve) => setTimeout(() => resolve("undecided after 30 s"), 30_000)),
-  ]);
+  await expect.poll(() => sent).toBeGreaterThan(100);
+  const outcome = await refusal(decide(gate, "approved"));
   busy = false;
   await Promise.all(writers);
   await Promise.all(cores.map((core) => core.close()));
-  expect(outcome).toBe("approved");
+  expect(outcome).toContain("no refusal");
 });
 
-/* ------------------------------------------------------------------ promises that hold */
-
-test("HOLDS the right code behind five wrong ones, all in flight, is dead", async () => {
+test("the right code behind five wrong ones, all in flight, is dead", async () => {
   const lease = await db.begun();
   const gate = (await db.gate(lease, { risk: "high" })) as Gate;
   const secret = await code(gate, "approved");
@@ -421,7 +414,7 @@ test("HOLDS the right code behind five wrong ones, all in flight, is dead", asyn
   expect((await read(gate)).status).toBe("open");
 });
 
-test("HOLDS no gap, no duplicate: votes, signals, timers, suspends and codes at once", {
+test("no gap, no duplicate: votes, signals, timers, suspends and codes at once", {
   timeout: 60_000,
 }, async () => {
   const lease = await db.begun();
@@ -452,7 +445,7 @@ test("HOLDS no gap, no duplicate: votes, signals, timers, suspends and codes at 
   expect((await read(gate)).status).toBe("approved");
 });
 
-test("HOLDS a signal whose name looks like other waits wakes only who named it", async () => {
+test("a signal whose name looks like other waits wakes only who named it", async () => {
   const lease = await db.begun();
   const gate = (await db.gate(lease)) as Gate;
   const { runId } = lease;
@@ -474,7 +467,7 @@ test("HOLDS a signal whose name looks like other waits wakes only who named it",
   ).toMatchObject({ outcome: "taken" });
 });
 
-test("DEFECT whoever held the lease when the gate was opened does not decide it after another began the run", async () => {
+test("whoever held the lease when the gate was opened does not decide it after another began the run", async () => {
   const worker = signedIn("worker", SCOPES); // a key with `work` and `approve`
   const helper = signedIn("helper", ["work", "read"]);
   const { runId } = await db.call("runs.create", { workflow: "w" }, worker);
@@ -488,7 +481,7 @@ test("DEFECT whoever held the lease when the gate was opened does not decide it 
   expect(await refusal(decide(gate, "approved", {}, worker))).toBe("gate_own_run");
 });
 
-test("DEFECT a step of unknown outcome is not completed by a signal", async () => {
+test("a step of unknown outcome is not completed by a signal", async () => {
   const first = await db.begun();
   const { runId } = first;
   const step = { ...first, name: "charge", contract: { sideEffects: ["stripe"] } };
@@ -502,7 +495,7 @@ test("DEFECT a step of unknown outcome is not completed by a signal", async () =
   expect(taken).not.toContain("taken");
 });
 
-test("DEFECT a page session does not prolong itself for ever", async () => {
+test("a page session does not prolong itself for ever", async () => {
   const { token } = await db.call("sessions.link", {}, ada);
   let session = await db.core.sessions.start(String(token));
   for (let hours = 0; hours < 48; hours += 11) {
@@ -515,14 +508,14 @@ test("DEFECT a page session does not prolong itself for ever", async () => {
   expect(await db.core.sessions.find(session ?? ""), "signed in for two days").toBeUndefined();
 });
 
-test("DEFECT the record does not say more than the weakest vote", async () => {
+test("the record does not say more than the weakest vote", async () => {
   const gate = (await db.gate(await db.begun(), { approvals: 2, risk: "high" })) as Gate;
   await decide(gate, "approved", {}, ada); // a terminal: `code`
   const decided = await decide(gate, "approved", {}, signedIn("bo"));
   expect(decided).toMatchObject({ status: "approved", assurance: "code" });
 });
 
-test("HOLDS an imported store has the deliveries of the export, no more", async () => {
+test("an imported store has the deliveries of the export, no more", async () => {
   const { exportStore } = await import("../src/transfer/export.ts");
   const { importStore } = await import("../src/transfer/import.ts");
   const { ask } = await import("./support/home.ts");
@@ -554,7 +547,7 @@ test("HOLDS an imported store has the deliveries of the export, no more", async 
   expect(rows[0].n).toBeGreaterThan(0);
 });
 
-test("HOLDS NUL, surrogates and deep answers come back as they were; notes that cannot are refused", async () => {
+test("NUL, surrogates and deep answers come back as they were; notes that cannot are refused", async () => {
   const lease = await db.begun();
   const answer = { a: "\0 \ud800 \u2028", b: [-0.1, 1e300], constructor: { __proto__: null } };
   const gate = (await db.gate(lease, { data: answer })) as Gate;
@@ -567,7 +560,7 @@ test("HOLDS NUL, surrogates and deep answers come back as they were; notes that 
   expect(await refusal(decide(next, "approved", { answer: deep }))).toMatch(/^(input_invalid|no)/);
 });
 
-test("HOLDS two branches that take the same signals at once get one each, in order", async () => {
+test("two branches that take the same signals at once get one each, in order", async () => {
   const lease = await db.begun();
   const { runId } = lease;
   for (const payload of [1, 2]) await db.call("signals.send", { runId, name: "s", payload });
@@ -584,7 +577,7 @@ test("HOLDS two branches that take the same signals at once get one each, in ord
   ]);
 });
 
-test("DEFECT one failure after many taken invitations does not silence a run for hours", async () => {
+test("one failure after many taken invitations does not silence a run for hours", async () => {
   const { judge } = await import("../src/webhooks/rules.ts");
   // taken nine times (202), a minute apart, then one restart of the receiver
   const { pauseMs } = judge(
@@ -595,7 +588,7 @@ test("DEFECT one failure after many taken invitations does not silence a run for
   expect(pauseMs).toBeLessThanOrEqual(60_000);
 });
 
-test("DEFECT recovering a run that is ready invites again, when its invitation was given up", async () => {
+test("recovering a run that is ready invites again, when its invitation was given up", async () => {
   const workflow = `w-${randomUUID()}`;
   await db.pool.query(
     `insert into tidebase.webhooks (webhook_id, name, url, secret, events, workflows, every_run, invokes, decides, created_at)
@@ -619,18 +612,18 @@ test("DEFECT recovering a run that is ready invites again, when its invitation w
   expect(rowCount).toBe(1);
 });
 
-test("HOLDS a decision that waited for the run's row until its gate was over is too late", async () => {
+test("a decision that waited for the run's row until its gate was over is too late", async () => {
   const lease = await db.begun();
   const gate = (await db.gate(lease, { expiresInMs: 1000 })) as Gate;
   const release = await db.hold(lease.runId);
   const late = refusal(decide(gate, "approved"));
   await db.blocked(1);
-  await new Promise((resolve) => setTimeout(resolve, 1100));
+  await db.advance("2 seconds");
   await release();
   expect(await late).toBe("gate_expired");
 });
 
-test("DEFECT a code that waited for the run's row until it was over is too late", async () => {
+test("a code that waited for the run's row until it was over is too late", async () => {
   const lease = await db.begun();
   const gate = (await db.gate(lease, { risk: "high" })) as Gate;
   const secret = await code(gate, "approved");
@@ -641,12 +634,12 @@ test("DEFECT a code that waited for the run's row until it was over is too late"
   const release = await db.hold(lease.runId);
   const late = refusal(redeem(gate, "approved", "code", secret));
   await db.blocked(1);
-  await new Promise((resolve) => setTimeout(resolve, 1100));
+  await db.advance("2 seconds");
   await release();
   expect(await late).toBe("gate_code_invalid");
 });
 
-test("DEFECT a forged cursor is told as one", async () => {
+test("a forged cursor is told as one", async () => {
   const lease = await db.begun();
   for (const key of ["1", "2"]) await db.gate(lease, { key });
   const page = await db.call("gates.list", { runId: lease.runId, limit: 1 });
@@ -658,7 +651,7 @@ test("DEFECT a forged cursor is told as one", async () => {
   );
 });
 
-test("DEFECT a lost answer of a vote by code is asked again and costs nobody a try", async () => {
+test("a lost answer of a vote by code is asked again and costs nobody a try", async () => {
   const gate = (await db.gate(await db.begun(), { approvals: 2, risk: "high" })) as Gate;
   const mine = await code(gate, "approved");
   await code(gate, "approved", {}, { ...ada, name: "bo" });
@@ -671,7 +664,7 @@ test("DEFECT a lost answer of a vote by code is asked again and costs nobody a t
   expect(rows[0].tries).toBe(0);
 });
 
-test("HOLDS suspend against decide, signal and timer at the lock: nobody waits for what has happened", {
+test("suspend against decide, signal and timer at the lock: nobody waits for what has happened", {
   timeout: 60_000,
 }, async () => {
   for (let n = 0; n < 6; n++) {
@@ -697,7 +690,7 @@ test("HOLDS suspend against decide, signal and timer at the lock: nobody waits f
   }
 });
 
-test("HOLDS a code is worth nothing once its maker has taken the run over", async () => {
+test("a code is worth nothing once its maker has taken the run over", async () => {
   const agent = await keyed("agent");
   const lease = await db.begun();
   const gate = (await db.gate(lease, { risk: "high" })) as Gate;
@@ -709,7 +702,7 @@ test("HOLDS a code is worth nothing once its maker has taken the run over", asyn
   expect(outcome).toBe("gate_own_run");
 });
 
-test("DEFECT a code that was replaced while it waited at the lock is void, with its answer", async () => {
+test("a code that was replaced while it waited at the lock is void, with its answer", async () => {
   const answerSchema = {
     ...{ type: "object", required: ["limit"] },
     properties: { limit: { type: "integer" } },
@@ -726,7 +719,7 @@ test("DEFECT a code that was replaced while it waited at the lock is void, with 
   expect(await redeem(gate, "approved", "code", fresh)).toMatchObject({ answer: { limit: 1 } });
 });
 
-test("DEFECT an answer that holds NUL or a lone surrogate never makes a gate undecidable", async () => {
+test("an answer that holds NUL or a lone surrogate never makes a gate undecidable", async () => {
   const lease = await db.begun();
   for (const [key, answer] of Object.entries({ nul: "a\0b", lone: "\ud800" })) {
     const gate = (await db.gate(lease, { key, approvals: 2 })) as Gate;
@@ -740,14 +733,14 @@ test("DEFECT an answer that holds NUL or a lone surrogate never makes a gate und
   }
 });
 
-test("DEFECT three approvals are of three humans, whoever comes last", async () => {
+test("three approvals are of three humans, whoever comes last", async () => {
   const gate = (await db.gate(await db.begun(), { approvals: 3 })) as Gate;
   await decide(gate, "approved", {}, ada);
   await decide(gate, "approved", {}, signedIn("ada"));
   expect(await decide(gate, "approved", {}, signedIn("bo"))).toMatchObject({ status: "open" });
 });
 
-test("DEFECT a gate that was shown as closed does not expire later", async () => {
+test("a gate that was shown as closed does not expire later", async () => {
   const lease = await db.begun();
   const release = await db.hold(lease.runId);
   const opening = db.gate(lease, { expiresInMs: 60_000 });
@@ -759,14 +752,16 @@ test("DEFECT a gate that was shown as closed does not expire later", async () =>
   await completing;
   const before = (await read(gate)).status;
   await db.advance("2 minutes");
+  const other = (await db.gate(await db.begun(), { expiresInMs: 1000 })) as Gate;
+  await db.advance("2 seconds");
   const core = openCore({ databaseUrl: db.url, sweepEveryMs: 10 });
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await expect.poll(async () => (await read(other)).status).toBe("expired"); // a round has been made
   await core.close();
   expect([before, (await read(gate)).status]).toEqual(["closed", "closed"]);
   expect((await seqsOf(lease.runId)).length).toBe(4); // created, begun, opened, completed
 });
 
-test("HOLDS many gates of a suspended run expire together: one wake-up, no gap", async () => {
+test("many gates of a suspended run expire together: one wake-up, no gap", async () => {
   const lease = await db.begun();
   const gates: string[] = [];
   for (let n = 0; n < 12; n++)
@@ -784,25 +779,24 @@ test("HOLDS many gates of a suspended run expire together: one wake-up, no gap",
   expect((await db.pool.query(text, [runId.slice(4)])).rowCount).toBe(1);
 });
 
-test("DEFECT the link of a channel that was switched off decides nothing", async () => {
+test("the link of a channel that was switched off decides nothing", async () => {
   const { issueForChannel } = await import("../src/gates/channel.ts");
-  const name = `leaky-${randomUUID()}`;
-  await db.pool.query(
-    `insert into tidebase.webhooks (webhook_id, name, url, secret, events, every_run, invokes, decides, created_at)
-     values (gen_random_uuid(), $1, 'https://leaky.example/', 'whsec_AAAA', '{gate.opened}', false, false, true, tidebase.now())`,
-    [name],
-  );
+  const leaky = await db.channel("leaky");
   const database = openDatabase({ databaseUrl: db.url });
   const gate = (await db.gate(await db.begun(), { risk: "high" })) as Gate;
-  const issued = await issueForChannel(database, { ...gate, channel: name });
+  const issued = await issueForChannel(database, {
+    ...gate,
+    channel: leaky,
+  });
   await database.close();
-  await db.pool.query("update tidebase.webhooks set disabled_at = now() where name = $1", [name]);
+  const off = "update tidebase.webhooks set disabled_at = now() where name = $1";
+  await db.pool.query(off, [leaky.name]);
   const { token = "", code: secret = "" } = issued?.approved ?? {};
   expect.soft(await refusal(redeem(gate, "approved", "code", secret))).toBe("gate_code_invalid");
   expect(await refusal(redeem(gate, "approved", "token", token))).toBe("gate_code_invalid");
 });
 
-test("DEFECT a vote that does not count keeps nobody from approving", async () => {
+test("a vote that does not count keeps nobody from approving", async () => {
   const answerSchema = {
     ...{ type: "object", required: ["limit"] },
     properties: { limit: { type: "integer" } },
@@ -823,7 +817,7 @@ test("DEFECT a vote that does not count keeps nobody from approving", async () =
   expect((await read(gate)).status).toBe("approved");
 });
 
-test("DEFECT the documented view and the list of closed gates know a gate that its run's end closed", async () => {
+test("the documented view and the list of closed gates know a gate that its run's end closed", async () => {
   const lease = await db.begun();
   const release = await db.hold(lease.runId);
   const opening = db.gate(lease);
@@ -848,7 +842,7 @@ test("DEFECT the documented view and the list of closed gates know a gate that i
   );
 });
 
-test("HOLDS a batch under contention locks first, in order, and every item keeps its answer", {
+test("a batch under contention locks first, in order, and every item keeps its answer", {
   timeout: 60_000,
 }, async () => {
   const leases = await Promise.all(Array.from({ length: 4 }, () => db.begun()));
