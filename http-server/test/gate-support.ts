@@ -68,15 +68,6 @@ export async function gateOf(db: TestDatabase, gateId: string): Promise<Record<s
   return (await db.call("gates.get", { gateId }))["gate"] as Record<string, unknown>;
 }
 
-/** A webhook that may carry decisions; no event is sent to it. */
-export async function newChannel(
-  db: TestDatabase,
-  name: string,
-): Promise<{ name: string; webhookId: string }> {
-  const made = await db.call("webhooks.create", { name, url: "https://1.1.1.1/", decides: true });
-  return { name, webhookId: String(made["webhookId"]) };
-}
-
 /** The token of a fresh one-time link. */
 export async function newLink({ core }: TestDatabase, actor: Actor = ada): Promise<string> {
   return (await core.execute(linkSession, {}, actor)).token;
