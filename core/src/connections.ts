@@ -6,7 +6,7 @@ import type { Statement } from "./statement.ts";
 import { type Address, openAddress } from "./store/address.ts";
 
 /** Sends a statement; its rows. */
-export type Query = <Row>(statement: Statement<never, Row>, values: unknown[]) => Promise<Row[]>;
+type Query = <Row>(statement: Statement<never, Row>, values: unknown[]) => Promise<Row[]>;
 
 /** How statements reach Postgres. */
 export interface Connections {

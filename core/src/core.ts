@@ -3,6 +3,8 @@ import { note } from "./access/audit.ts";
 import { openAccess } from "./access/authenticate.ts";
 import { isPrivileged } from "./access/rules.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { fillsOutbox } from "./deliveries/rules.ts";
+import { staleDeliveries } from "./deliveries/stale.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
 import { follow } from "./events/follow.ts";
 import { openHub } from "./events/hub.ts";
@@ -19,8 +21,6 @@ import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
 import { runsTouched } from "./touched.ts";
 import { dueWaits } from "./waits/due.ts";
-import { fillsOutbox } from "./webhooks/rules.ts";
-import { staleDeliveries } from "./webhooks/stale.ts";
 import { openWebhooks, type WebhookOptions } from "./webhooks/webhooks.ts";
 
 /** What a transport holds: the model, and nothing of Postgres. */

@@ -2,6 +2,8 @@ export { LOCAL } from "./access/authenticate.ts";
 export { SCOPES, type Scope } from "./access/schema.ts";
 export { type Backend, localBackend, remote } from "./backend.ts";
 export { type Core, type CoreOptions, type CoreStatus, openCore } from "./core.ts";
+export { listDeliveries, redeliver } from "./deliveries/operations.ts";
+export { DELIVERY_STATUSES } from "./deliveries/schema.ts";
 export {
   type Cluster,
   type ClusterStatus,
@@ -72,11 +74,9 @@ export { exportStore } from "./transfer/export.ts";
 export { importStore } from "./transfer/import.ts";
 export type { Transferred } from "./transfer/rows.ts";
 export { AllowListError, readAllowList } from "./webhooks/address.ts";
-export { listDeliveries, redeliver } from "./webhooks/delivery-operations.ts";
 export {
   createWebhook,
   listWebhooks,
   rotateWebhook,
   updateWebhook,
 } from "./webhooks/operations.ts";
-export { DELIVERY_STATUSES } from "./webhooks/schema.ts";

@@ -1,4 +1,5 @@
 import { createKey, listAudit, listKeys, revokeKey } from "./access/operations.ts";
+import { listDeliveries, redeliver } from "./deliveries/operations.ts";
 import { listEvents } from "./events/operations.ts";
 import {
   askForm,
@@ -32,7 +33,6 @@ import {
   listSteps,
 } from "./steps/operations.ts";
 import { sendSignal, setTimer, suspendRun, takeSignal } from "./waits/operations.ts";
-import { listDeliveries, redeliver } from "./webhooks/delivery-operations.ts";
 import {
   createWebhook,
   listWebhooks,

@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { type Database, openDatabase } from "../src/database.ts";
+import { type Dispatcher, startDispatcher } from "../src/deliveries/dispatcher.ts";
+import { claim } from "../src/deliveries/sql.ts";
 import { readAllowList, resolveName } from "../src/webhooks/address.ts";
-import { claim } from "../src/webhooks/delivery-sql.ts";
-import { type Dispatcher, startDispatcher } from "../src/webhooks/dispatcher.ts";
 import { newGrant, useDatabase } from "./support/database.ts";
 import { answerWith, type Receiver, senderOf, useReceivers } from "./support/receiver.ts";
 

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { openDatabase } from "../src/database.ts";
+import { startDispatcher } from "../src/deliveries/dispatcher.ts";
+import { messageOf } from "../src/deliveries/message.ts";
+import { claim } from "../src/deliveries/sql.ts";
 import { type Core, LOCAL, openCore, SCOPES, toJson } from "../src/index.ts";
 import { readAllowList, resolveName } from "../src/webhooks/address.ts";
-import { claim } from "../src/webhooks/delivery-sql.ts";
-import { startDispatcher } from "../src/webhooks/dispatcher.ts";
-import { messageOf } from "../src/webhooks/message.ts";
 import { ada, local, newGrant, operationNamed, signedIn, useDatabase } from "./support/database.ts";
 import { answerWith, senderOf, useReceivers } from "./support/receiver.ts";
 
@@ -578,7 +578,7 @@ test("two branches that take the same signals at once get one each, in order", a
 });
 
 test("one failure after many taken invitations does not silence a run for hours", async () => {
-  const { judge } = await import("../src/webhooks/rules.ts");
+  const { judge } = await import("../src/deliveries/rules.ts");
   // taken nine times (202), a minute apart, then one restart of the receiver
   const { pauseMs } = judge(
     { error: "connection_refused" },

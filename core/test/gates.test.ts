@@ -269,6 +269,24 @@ test("several approvals come from different people; one rejection decides", asyn
   });
 });
 
+test("without a key, a form and a terminal are one human", async () => {
+  const lease = await db.begun();
+  for (const first of ["form", "terminal"]) {
+    const gate = await db.gate(lease, { key: first, approvals: 2 });
+    const byForm = async () => {
+      const { phrase } = await db.call("gates.form", { gateId: gate.gateId });
+      return redeem(gate, "approved", "form", String(phrase));
+    };
+    const atTerminal = () => decide(gate, "approved", {}, ada);
+    const [one, two] = first === "form" ? [byForm, atTerminal] : [atTerminal, byForm];
+    expect(await one()).toMatchObject({ status: "open", votes: 1 });
+    expect(await two()).toMatchObject({ status: "open", votes: 2 });
+    expect(await decide(gate, "approved", {}, signedIn("bo"))).toMatchObject({
+      status: "approved",
+    });
+  }
+});
+
 test("a gate that names its approvers is decided by one of them", async () => {
   const gate = await db.gate(await db.begun(), { approvers: ["bo", "cy"] });
   expect(await refusal(decide(gate, "approved"))).toBe("gate_not_approver");

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Outcome, send } from "../src/deliveries/send.ts";
 import {
   type AllowList,
   AllowListError,
@@ -9,8 +10,7 @@ import {
   isAllowed,
   readAllowList,
 } from "../src/webhooks/address.ts";
-import { newSecret } from "../src/webhooks/rules.ts";
-import { type Outcome, send } from "../src/webhooks/send.ts";
+import { newSecret } from "../src/webhooks/secret.ts";
 
 /** Names as a hostile name server would answer for them. */
 const names: Record<string, readonly string[]> = {

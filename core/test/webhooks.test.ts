@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { fillsOutbox, judge, pauseAfter, retryAfterMs } from "../src/webhooks/rules.ts";
+import { fillsOutbox, judge, pauseAfter, retryAfterMs } from "../src/deliveries/rules.ts";
 import { newGrant, operationNamed, useDatabase } from "./support/database.ts";
 import { senderOf, useReceivers } from "./support/receiver.ts";
 

@@ -227,7 +227,7 @@ export interface Operations {
   "signals.take": {
     input: { runId: string; epoch: number; grantId: string; name: string; key?: string; signal: string };
     output: { outcome: "taken" | "waiting"; output?: unknown };
-    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "run_too_long";
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "run_too_long" | "step_settled";
   };
   /** Make a webhook; the answer is the only time its secret is shown. */
   "webhooks.create": {
@@ -261,7 +261,7 @@ export interface Operations {
   };
   /** Send a dead delivery again, or a webhook's dead ones, up to 1,000 at a time. */
   "deliveries.redeliver": {
-    input: { deliveryId?: string; webhookId?: string; status?: "dead" };
+    input: { deliveryId?: string; webhookId?: string };
     output: { redelivered: number; more: boolean };
     error: "delivery_not_found" | "delivery_not_dead" | "webhook_not_found";
   };
@@ -393,6 +393,7 @@ export type ErrorCode =
   | "lease_lost"
   | "run_too_long"
   | "step_not_in_review"
+  | "step_settled"
   | "version_conflict"
   | "outcome_unknown"
   | "store_unavailable"

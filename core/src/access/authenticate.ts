@@ -1,7 +1,7 @@
 import type { Database } from "../database.ts";
 import { TidebaseError } from "../errors.ts";
 import type { Actor } from "../operation.ts";
-import { hashKey } from "./rules.ts";
+import { hashKey } from "./secrets.ts";
 import * as access from "./sql.ts";
 
 /** How long a found key, or that there is none, is believed: a revoked key works no longer than this. */

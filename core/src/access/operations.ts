@@ -1,8 +1,8 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { operation } from "../operation.ts";
-import { hashKey, newKey } from "./rules.ts";
 import { ApiKey, AuditEntry, KeyId, KeyName, SCOPES } from "./schema.ts";
+import { hashKey, newKey } from "./secrets.ts";
 import * as access from "./sql.ts";
 
 /* A key is shown once and kept as its SHA-256. The first key closes an open loopback server. */

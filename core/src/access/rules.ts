@@ -1,17 +1,23 @@
-import { createHash, randomBytes } from "node:crypto";
+import type { Assurance } from "../gates/schema.ts";
+import type { Actor } from "../operation.ts";
 import type { Scope } from "./schema.ts";
-
-/** A new API key: `tb_` and 32 random bytes. */
-export function newKey(): string {
-  return `tb_${randomBytes(32).toString("base64url")}`;
-}
-
-/** What the store keeps of a key: keys are random, so a plain SHA-256 is enough. */
-export function hashKey(key: string): string {
-  return createHash("sha256").update(key).digest("hex");
-}
 
 /** Acts that leave a trace: whatever an operator, approver or administrator changes. */
 export function isPrivileged({ scope, effect }: { scope: Scope; effect: string }): boolean {
   return effect !== "read" && scope !== "read" && scope !== "work" && scope !== "enqueue";
+}
+
+/**
+ * What the transport itself says about a caller: a page session and a key that may approve are
+ * signed-in humans, a terminal shows what a code would. Anybody else needs a proof.
+ */
+export function assuranceOf({ via, scopes }: Actor): Assurance | undefined {
+  if (!scopes.includes("approve")) return undefined;
+  if (via === "page" || via.startsWith("key_")) return "signed_in";
+  return via === "tty" ? "code" : undefined;
+}
+
+/** The key behind the caller; nobody decides a gate that their own key opened or works on. */
+export function principalOf({ via, principal }: Actor): string | undefined {
+  return principal ?? (via.startsWith("key_") ? via : undefined);
 }

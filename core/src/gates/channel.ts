@@ -1,7 +1,8 @@
+import { newToken } from "../access/secrets.ts";
 import type { Database } from "../database.ts";
 import { asksForAnswer } from "./answer.ts";
 import { issueProof } from "./proofs.ts";
-import { CODE_MS, newCode, newToken } from "./rules.ts";
+import { CODE_MS, newCode } from "./rules.ts";
 import type { Decision } from "./schema.ts";
 import * as gates from "./sql.ts";
 

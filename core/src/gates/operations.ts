@@ -1,5 +1,7 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
+import { assuranceOf, principalOf } from "../access/rules.ts";
+import { hashSecret } from "../access/secrets.ts";
 import { pageOf, readCursor } from "../cursor.ts";
 import type { Database } from "../database.ts";
 import type { TidebaseError } from "../errors.ts";
@@ -56,7 +58,7 @@ export const openGate = operation({
         digest: rules.digestOf(question),
         required: rules.requiredOf(question),
         openedBy: actor.name,
-        principal: rules.principalOf(actor),
+        principal: principalOf(actor),
       },
     ]);
     if (row === undefined) throw fail("run_not_found", { runId });
@@ -155,10 +157,10 @@ export const redeemGate = operation({
   run: (context, { proof, ...deciding }) =>
     decide(context, deciding, {
       name: context.actor.name,
-      principal: rules.principalOf(context.actor),
+      principal: principalOf(context.actor),
       via: proof.kind,
       proofKind: proof.kind,
-      secretHash: rules.hashSecret(
+      secretHash: hashSecret(
         deciding.gateId,
         proof.kind === "code" ? rules.readCode(proof.secret) : proof.secret,
       ),
@@ -185,7 +187,7 @@ export const askForm = operation({
     const issued = await issueProof(db, {
       ...{ gateId, digest: gate.digest, kind: "form", secret: phrase, lastsMs: rules.FORM_MS },
       issuedBy: actor.name,
-      principal: rules.principalOf(actor),
+      principal: principalOf(actor),
     });
     if (issued?.expiresAt == null) throw await whyNot(db, gate, fail);
     return { phrase, digest: gate.digest, expiresAt: issued.expiresAt };
@@ -218,9 +220,9 @@ export const issueCode = operation({
   ],
   async run(context, { gateId, decision, digest, answer, note }) {
     const { db, actor, limits, fail } = context;
-    if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
+    if (assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
-    const principal = rules.principalOf(actor);
+    const principal = principalOf(actor);
     const { own } = await db.one(gates.asked, { gateId });
     if (principal !== undefined && own.includes(principal)) throw fail("gate_own_run", { gateId });
     const problems = problemsOf(gate, { decision, answer });
@@ -250,7 +252,7 @@ export const extendGate = operation({
   output: z.strictObject({ gate: Gate }),
   errors: ["gate_not_found", "gate_already_resolved", "gate_needs_human"],
   async run({ db, actor, limits, fail }, { gateId, expiresInMs }) {
-    if (rules.assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
+    if (assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
     const row = await db.maybe(gates.extend, { gateId, expiresInMs });
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
     if (row?.outcome !== "extended")
@@ -263,9 +265,9 @@ export const extendGate = operation({
 function ofActor(actor: Actor): Authority {
   return {
     name: actor.name,
-    principal: rules.principalOf(actor),
+    principal: principalOf(actor),
     via: actor.via,
-    assurance: rules.assuranceOf(actor),
+    assurance: assuranceOf(actor),
   };
 }
 

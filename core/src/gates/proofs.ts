@@ -1,11 +1,12 @@
 import { v7 as uuid } from "uuid";
+import { hashSecret } from "../access/secrets.ts";
 import type { Database } from "../database.ts";
 import type { TidebaseError } from "../errors.ts";
 import type { JsonText } from "../json-text.ts";
 import { readJson } from "../payload.ts";
 import { hash } from "../runs/identity.ts";
 import * as proofs from "./proofs-sql.ts";
-import { hashSecret, readCode } from "./rules.ts";
+import { readCode } from "./rules.ts";
 import type { Decision, Gate, ProofKind } from "./schema.ts";
 import * as gates from "./sql.ts";
 

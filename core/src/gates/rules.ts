@@ -1,5 +1,4 @@
-import { createHash, randomBytes, randomInt } from "node:crypto";
-import type { Actor } from "../operation.ts";
+import { randomInt } from "node:crypto";
 import { hash } from "../runs/identity.ts";
 import type { Assurance, Question, Risk } from "./schema.ts";
 import { ASSURANCES } from "./schema.ts";
@@ -27,21 +26,6 @@ export function digestOf(question: Question): string {
   return hash(question);
 }
 
-/**
- * What the transport itself says about a caller: a page session and a key that may approve are
- * signed-in humans, a terminal shows what a code would. Anybody else needs a proof.
- */
-export function assuranceOf({ via, scopes }: Actor): Assurance | undefined {
-  if (!scopes.includes("approve")) return undefined;
-  if (via === "page" || via.startsWith("key_")) return "signed_in";
-  return via === "tty" ? "code" : undefined;
-}
-
-/** The key behind the caller; nobody decides a gate that their own key opened or works on. */
-export function principalOf({ via, principal }: Actor): string | undefined {
-  return principal ?? (via.startsWith("key_") ? via : undefined);
-}
-
 /** Digits and letters without those that are mistaken for others (Crockford's base32). */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -61,16 +45,6 @@ const WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "h
 /** What the human types into a form, such as `amber-4711`; it is not there to be kept secret from the human's client. */
 export function newPhrase(): string {
   return `${WORDS[randomInt(WORDS.length)]}-${randomInt(1000, 10_000)}`;
-}
-
-/** 32 random bytes for a link. */
-export function newToken(): string {
-  return randomBytes(32).toString("base64url");
-}
-
-/** What is kept of a secret: useless without the gate it belongs to. */
-export function hashSecret(scope: string, secret: string): string {
-  return createHash("sha256").update(`${scope}\0${secret}`).digest("hex");
 }
 
 /** An approval that was given before. */
@@ -134,22 +108,25 @@ function counting({ required }: Asked, votes: readonly Vote[]): Vote[] {
  */
 export function decided(
   asked: Asked,
-  {
-    name,
-    voter,
-    level,
-    approves,
-  }: { name: string; voter: string; level: Assurance; approves: boolean },
+  mine: Pick<Vote, "voter" | "name" | "assurance"> & { readonly approves: boolean },
   votes: readonly Vote[],
 ): Assurance | undefined {
-  if (!approves) return level;
-  const others = counting(asked, votes).filter(
-    (vote) => vote.voter !== voter && vote.name !== name,
-  );
-  const people = new Set(others.map((vote) => vote.name));
-  if (people.size + 1 < asked.approvals) return undefined;
-  const ranks = [level, ...others.map(({ assurance }) => assurance)].map((one) =>
-    ASSURANCES.indexOf(one),
-  );
+  if (!mine.approves) return mine.assurance;
+  const others = counting(asked, votes).filter(({ voter }) => voter !== mine.voter);
+  const all = [mine, ...others];
+  if (people(all) < asked.approvals) return undefined;
+  const ranks = all.map(({ assurance }) => ASSURANCES.indexOf(assurance));
   return ASSURANCES[Math.min(...ranks)];
+}
+
+/**
+ * How many humans these are, at the least: a name is one human, by whatever key or terminal, and a form of
+ * nobody's key may have been answered by any of those who come without one.
+ */
+function people(votes: readonly Pick<Vote, "voter" | "name" | "assurance">[]): number {
+  const isKeyed = ({ voter }: { voter: string }) => voter.startsWith("key_");
+  const named = votes.filter((vote) => isKeyed(vote) || vote.assurance !== "client_form");
+  const names = new Set(named.map(({ name }) => name));
+  const hasForm = named.length < votes.length;
+  return names.size + (hasForm && named.every(isKeyed) ? 1 : 0);
 }

@@ -24,8 +24,8 @@ export interface Work {
 }
 
 /**
- * Decides under the lock of the gate's run, which everything that changes gates, proofs or votes takes first:
- * so each look here sees all that was committed. `proven` is a gate that this very proof decided before.
+ * Decides under the lock of the gate's run, which everything that changes gates or votes takes first, and locks
+ * the proof as it finds it: so each look here sees all that was committed. `proven` is a gate that this very proof decided before.
  */
 export async function settle(tx: Asking, work: Work) {
   const { gateId, decision } = work;
@@ -55,7 +55,7 @@ export async function settle(tx: Asking, work: Work) {
   if (word !== "good" || decider.level === undefined)
     return word === "good" ? "gate_needs_human" : word;
   if (proof !== undefined) await tx.one(proofs.spend, proof);
-  const level = decided(asked, { ...decider, voter, level: decider.level }, votes);
+  const level = decided(asked, { ...decider, voter, assurance: decider.level }, votes);
   const record = { ...row, ...work, ...decider.said, voter, decider: decider.name };
   if (decider.approves && row.approvals > 1)
     await tx.maybe(gates.vote, { ...record, name: row.name, level: decider.level });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { principalOf } from "../gates/rules.ts";
+import { principalOf } from "../access/rules.ts";
 import { payloadText, unread } from "../json-text.ts";
 import { operation } from "../operation.ts";
 import { checkPayload, Name, oneLine, Payload, StoredPayload } from "../payload.ts";

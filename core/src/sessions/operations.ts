@@ -1,6 +1,7 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
-import * as rules from "../gates/rules.ts";
+import { assuranceOf, principalOf } from "../access/rules.ts";
+import { hashSecret, newToken } from "../access/secrets.ts";
 import { operation } from "../operation.ts";
 import * as sessions from "./sql.ts";
 
@@ -20,13 +21,13 @@ export const linkSession = operation({
   errors: ["gate_needs_human"],
   async run({ db, actor, fail }) {
     const isFresh = actor.via !== "page"; // a session does not prolong itself
-    if (rules.assuranceOf(actor) === undefined || !isFresh) throw fail("gate_needs_human");
-    const token = rules.newToken();
+    if (assuranceOf(actor) === undefined || !isFresh) throw fail("gate_needs_human");
+    const token = newToken();
     const { expiresAt } = await db.one(sessions.link, {
       sessionId: `session_${uuid()}`,
       name: actor.name,
-      principal: rules.principalOf(actor),
-      linkHash: rules.hashSecret("link", token),
+      principal: principalOf(actor),
+      linkHash: hashSecret("link", token),
     });
     return { token, expiresAt };
   },

@@ -1,7 +1,8 @@
 import { v7 as uuid } from "uuid";
 import { note } from "../access/audit.ts";
+import { assuranceOf, principalOf } from "../access/rules.ts";
+import { hashSecret, newToken } from "../access/secrets.ts";
 import type { Database } from "../database.ts";
-import * as rules from "../gates/rules.ts";
 import type { Actor } from "../operation.ts";
 import * as sessions from "./sql.ts";
 
@@ -22,35 +23,35 @@ export function openSessions(db: Database): Sessions {
     note(db, { name: "sessions.start" }, {}, { name, via: "page" }, outcome);
   return {
     async start(token) {
-      const session = rules.newToken();
+      const session = newToken();
       const found = await db.maybe(sessions.start, {
-        linkHash: rules.hashSecret("link", token),
-        sessionHash: rules.hashSecret("session", session),
+        linkHash: hashSecret("link", token),
+        sessionHash: hashSecret("session", session),
       });
       await noted(found?.name ?? "page", found === undefined ? "link_invalid" : "done");
       return found === undefined ? undefined : session;
     },
     async startAs(actor) {
-      if (rules.assuranceOf(actor) !== "signed_in") {
+      if (assuranceOf(actor) !== "signed_in") {
         await noted(actor.name, "scope_missing");
         return undefined;
       }
-      const session = rules.newToken();
+      const session = newToken();
       await db.one(sessions.startKnown, {
         sessionId: `session_${uuid()}`,
         name: actor.name,
-        principal: rules.principalOf(actor),
-        sessionHash: rules.hashSecret("session", session),
+        principal: principalOf(actor),
+        sessionHash: hashSecret("session", session),
       });
       await noted(actor.name, "done");
       return session;
     },
     async end(session) {
-      await db.maybe(sessions.end, { sessionHash: rules.hashSecret("session", session) });
+      await db.maybe(sessions.end, { sessionHash: hashSecret("session", session) });
     },
     async find(session) {
       const found = await db.maybe(sessions.find, {
-        sessionHash: rules.hashSecret("session", session),
+        sessionHash: hashSecret("session", session),
       });
       if (found === undefined) return undefined;
       const { name, principal } = found;

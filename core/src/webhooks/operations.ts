@@ -1,7 +1,6 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { operation } from "../operation.ts";
-import { newSecret } from "./rules.ts";
 import {
   Flags,
   Patterns,
@@ -11,6 +10,7 @@ import {
   WebhookUrl,
   Workflows,
 } from "./schema.ts";
+import { newSecret } from "./secret.ts";
 import * as webhooks from "./sql.ts";
 
 /*

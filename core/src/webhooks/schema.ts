@@ -1,16 +1,11 @@
 import { z } from "zod";
 import { Name } from "../payload.ts";
-import { RunId, UUID } from "../runs/schema.ts";
+import { UUID } from "../runs/schema.ts";
 
 export const WebhookId = z
   .string()
   .regex(new RegExp(`^webhook_${UUID}$`), "must be webhook_ and a lower-case uuid")
   .describe("Id of the webhook.");
-
-export const DeliveryId = z
-  .string()
-  .regex(new RegExp(`^delivery_${UUID}$`), "must be delivery_ and a lower-case uuid")
-  .describe("Id of the delivery: the `webhook-id` header of every attempt.");
 
 export const WebhookName = Name.min(1).describe("How runs name the webhook.");
 
@@ -63,23 +58,4 @@ export const WebhookEntry = z.strictObject({
   closedUntil: z.iso.datetime().nullable().describe("After five failures: nothing is sent before."),
   pending: z.int().describe("Deliveries still to be made; counted up to 10,000."),
   dead: z.int().describe("Deliveries given up; counted up to 10,000."),
-});
-
-export const DELIVERY_STATUSES = ["pending", "delivered", "dead"] as const;
-
-export const Delivery = z.strictObject({
-  deliveryId: DeliveryId,
-  webhookId: WebhookId,
-  webhook: z.string().describe("Its name."),
-  runId: RunId,
-  seq: z.int().describe("The number of the run's event."),
-  type: z.string(),
-  status: z.enum(DELIVERY_STATUSES),
-  attempts: z.int(),
-  dueAt: z.iso.datetime().describe("Of the next attempt, while it is pending."),
-  createdAt: z.iso.datetime(),
-  expiresAt: z.iso.datetime().describe("Given up when an attempt fails whose next would be later."),
-  endedAt: z.iso.datetime().nullable(),
-  lastStatus: z.int().nullable().describe("HTTP status of the last answer."),
-  lastError: z.string().nullable().describe("Why there was no answer, in one constant word."),
 });

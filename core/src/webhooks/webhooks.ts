@@ -1,6 +1,6 @@
 import type { Database } from "../database.ts";
+import { startDispatcher } from "../deliveries/dispatcher.ts";
 import { checkUrl, type Refusal, type Resolve, readAllowList, resolveName } from "./address.ts";
-import { startDispatcher } from "./dispatcher.ts";
 
 /** Where messages may go, and what they say of this server. */
 export interface WebhookOptions {

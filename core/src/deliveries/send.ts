@@ -2,7 +2,13 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from "node:https";
 import { isIPv6, type LookupFunction, type Socket } from "node:net";
 import { Webhook } from "standardwebhooks";
-import { type AllowList, type Destination, isAllowed, type Resolve, readUrl } from "./address.ts";
+import {
+  type AllowList,
+  type Destination,
+  isAllowed,
+  type Resolve,
+  readUrl,
+} from "../webhooks/address.ts";
 
 /** One attempt at one delivery. */
 export interface Message {

@@ -2,7 +2,7 @@ import type { Database } from "../database.ts";
 import { issueForChannel } from "../gates/channel.ts";
 import { toJson } from "../json-text.ts";
 import { readJson } from "../payload.ts";
-import type { Claim } from "./delivery-sql.ts";
+import type { Claim } from "./sql.ts";
 
 /** A gate as its messages show it. */
 interface GateOfMessage {

@@ -1,20 +1,20 @@
-/** Attempts under way at once; the last quarter of the places is for webhooks that have none. */
+/** Attempts under way at once; the last quarter of the slots is for webhooks that have none. */
 const ALL = 64;
 const SHARED = 48;
 const OF_ONE = 8;
 
 /** The attempts that this process has under way, and how many more it may take on. */
-export interface Places {
+export interface Slots {
   free(): number;
   /** How many deliveries may be claimed, and how many attempts one webhook may have. */
   wanted(): { webhookIds: string[]; sending: number[]; each: number; limit: number };
-  /** Settles, whatever comes of the attempt, once its place is free again. */
+  /** Settles, whatever comes of the attempt, once its slot is free again. */
   take(webhookId: string, attempt: Promise<void>): Promise<void>;
   /** Settles when nothing is under way. */
   emptied(): Promise<void>;
 }
 
-export function openPlaces(): Places {
+export function openSlots(): Slots {
   const attempts = new Set<Promise<void>>();
   const counts = new Map<string, number>();
 

@@ -1,11 +1,11 @@
 import { setMaxListeners } from "node:events";
 import type { Database } from "../database.ts";
-import type { AllowList, Resolve } from "./address.ts";
-import { type Claim, claim, settle } from "./delivery-sql.ts";
+import type { AllowList, Resolve } from "../webhooks/address.ts";
 import { messageOf } from "./message.ts";
-import { openPlaces } from "./places.ts";
 import { judge } from "./rules.ts";
 import { type Outcome, send } from "./send.ts";
+import { openSlots } from "./slots.ts";
+import { type Claim, claim, settle } from "./sql.ts";
 
 /** How a process sends messages. */
 export interface DispatcherOptions {
@@ -33,12 +33,12 @@ const PATIENCE_MS = 2000;
 
 /**
  * Claims due deliveries and sends each on its own. A claim is never held back by a slow receiver: as
- * places become free, the next are claimed (model.md §12).
+ * slots become free, the next are claimed (model.md §12).
  */
 export function startDispatcher(db: Database, options: DispatcherOptions): Dispatcher {
   const aborting = new AbortController();
   setMaxListeners(0, aborting.signal); // one for each attempt under way
-  const places = openPlaces();
+  const slots = openSlots();
   let stopped = false;
   let looking: Promise<void> | undefined;
   let again = false;
@@ -60,11 +60,11 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
   }
 
   async function claimAll(): Promise<void> {
-    for (let more = true; more && !stopped && places.free() > 0; ) {
-      const claimed = await db.many(claim, places.wanted());
+    for (let more = true; more && !stopped && slots.free() > 0; ) {
+      const claimed = await db.many(claim, slots.wanted());
       for (const one of claimed)
         if (!one.moot)
-          places.take(one.webhookId, deliver(db, one, options, aborting.signal)).then(look, look);
+          slots.take(one.webhookId, deliver(db, one, options, aborting.signal)).then(look, look);
       more = claimed.length > 0;
     }
   }
@@ -91,7 +91,7 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
       clearTimeout(nudged);
       const patience = setTimeout(() => aborting.abort(), PATIENCE_MS);
       await looking;
-      await places.emptied();
+      await slots.emptied();
       clearTimeout(patience);
     },
   };

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Outcome } from "./send.ts";
 
 const SECOND = 1000;
@@ -20,11 +19,6 @@ const JITTER = 0.2;
 const RETRY_AFTER_MAX = HOUR;
 /** A receiver took a `run.invoke`; if the run has not begun by then, it is sent again. */
 const INVOKE_AGAIN_MS = MINUTE;
-
-/** A signing secret as Standard Webhooks writes one: 32 random bytes. */
-export function newSecret(): string {
-  return `whsec_${randomBytes(32).toString("base64")}`;
-}
 
 /** Milliseconds until the attempt after `attempts` failed ones; `random` is in [0, 1). */
 export function pauseAfter(attempts: number, random: number): number {

@@ -1,5 +1,5 @@
 import type { Sweep } from "../reconciler.ts";
-import { settle, stale } from "./delivery-sql.ts";
+import { settle, stale } from "./sql.ts";
 
 interface Stale {
   readonly deliveryId: string;

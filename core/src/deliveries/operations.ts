@@ -2,8 +2,9 @@ import { z } from "zod";
 import { pageOf, readCursor } from "../cursor.ts";
 import { operation } from "../operation.ts";
 import { RunId } from "../runs/schema.ts";
-import * as deliveries from "./delivery-sql.ts";
-import { DELIVERY_STATUSES, Delivery, DeliveryId, WebhookId } from "./schema.ts";
+import { WebhookId } from "../webhooks/schema.ts";
+import { DELIVERY_STATUSES, Delivery, DeliveryId } from "./schema.ts";
+import * as deliveries from "./sql.ts";
 
 /*
  * pending → delivered, or dead once a day of attempts has failed; dead → pending when somebody asks for it.
@@ -53,7 +54,6 @@ export const redeliver = operation({
     .strictObject({
       deliveryId: DeliveryId.optional(),
       webhookId: WebhookId.optional(),
-      status: z.literal("dead").default("dead").describe("Only dead ones are sent again."),
     })
     .refine(
       ({ deliveryId, webhookId }) => (deliveryId === undefined) !== (webhookId === undefined),
