@@ -210,7 +210,7 @@ create index deliveries_created on tidebase.deliveries (created_at, delivery_id)
 create index deliveries_dead on tidebase.deliveries (webhook_id, ended_at) where status = 'dead';
 
 -- Whatever makes a run ready that nobody works on.
-create function tidebase.invites(type text) returns boolean language sql immutable as $$
+create function tidebase.invokes(type text) returns boolean language sql immutable as $$
   select type in ('run.woken', 'run.interrupted', 'run.released', 'recovery.requested')
 $$;
 
@@ -225,7 +225,7 @@ begin
       select new.type as type, null::bigint as epoch
        where array[new.type, split_part(new.type, '.', 1) || '.*', '*'] && w.events
       union all
-      select 'run.invoke', r.epoch where w.invokes and tidebase.invites(new.type)
+      select 'run.invoke', r.epoch where w.invokes and tidebase.invokes(new.type)
     ) message
    where w.disabled_at is null and (w.workflows is null or r.workflow = any (w.workflows))
      and (w.every_run or exists (

@@ -15,7 +15,7 @@ let far: Backend;
 let server: ReturnType<typeof serve>;
 
 beforeAll(async () => {
-  const { fetch } = createApp(db.core);
+  const { fetch } = createApp(db.core, { authenticate: () => local });
   const port = await new Promise<number>((resolve) => {
     server = serve({ fetch, hostname: "127.0.0.1", port: 0 }, (info) => resolve(info.port));
   });

@@ -55,6 +55,7 @@ export {
   sendSignal,
 } from "./operations.ts";
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
+export { SESSION_MS } from "./sessions/sessions.ts";
 export { StoreError, type StoreErrorCode } from "./store/error.ts";
 export { type StoreFacts, storeFacts } from "./store/facts.ts";
 export {

@@ -112,8 +112,8 @@ const actors: Record<string, Actor> = {
   "gates.code gate_own_run": opener,
 };
 const asOpen = ["gate_needs_human"];
-/** `gates.form` is refused so when the gate changes between two statements of it: races alone get there. */
-const RACES = new Set(["gates.form gate_changed"]);
+/** Only what changes between two statements, or two calls, gets there; gates.test.ts does. */
+const RACES = new Set(["gates.form gate_changed", "gates.redeem gate_assurance_too_low"]);
 
 /** How to provoke each declared error: an input that is refused with it. */
 const provoked: Record<string, Record<string, () => Promise<object>>> = {
@@ -214,6 +214,7 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     }),
     gate_needs_human: async () => ({ gateId: (await deciding()).gateId, ...approval }),
     gate_expired: () => expired(),
+    gate_assurance_too_low: () => deciding({ risk: "critical" }),
     gate_changed: async () => ({ ...(await deciding()), digest: "v1:other" }),
     gate_answer_invalid: () => deciding({ answerSchema: schema }),
     payload_too_large: async () => ({ ...(await deciding()), answer: LARGE }),

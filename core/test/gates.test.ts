@@ -107,6 +107,13 @@ test("who asks for how much: author, risk and floor, the highest", async () => {
   });
   const answer = await core.execute(operationNamed("gates.get"), { gateId }, local);
   expect(JSON.parse(toJson(answer))).toMatchObject({ gate: { required: "signed_in" } });
+  const { phrase, digest } = await db.call("gates.form", { gateId });
+  const proof = { kind: "form", secret: phrase };
+  const late = { gateId, digest, decision: "approved", proof };
+  expect(
+    await refusal(core.execute(operationNamed("gates.redeem"), late, local)),
+    "a form was enough when it was shown",
+  ).toBe("gate_assurance_too_low");
   await core.close();
 });
 
@@ -394,6 +401,8 @@ test("the inbox lists open gates oldest first, a page at a time", async () => {
   const listed = [...(first["gates"] as Gate[]), ...(next["gates"] as Gate[])];
   expect(listed.map(({ key }) => key)).toEqual(keys);
   expect(next["nextCursor"]).toBeNull();
+  const named = await db.call("gates.list", { runId, name: "send", key: "b", status: "any" });
+  expect((named["gates"] as Gate[]).map(({ key }) => key)).toEqual(["b"]);
 });
 
 test("no secret of a gate is stored as it is, or in any answer to who asks", async () => {

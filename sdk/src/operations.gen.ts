@@ -171,7 +171,7 @@ export interface Operations {
   };
   /** The inbox: open gates across runs, oldest first; or decided ones. */
   "gates.list": {
-    input: { status?: "open" | "approved" | "rejected" | "expired" | "closed"; runId?: string; workflow?: string; limit?: number; cursor?: string };
+    input: { status?: "open" | "approved" | "rejected" | "expired" | "closed" | "any"; runId?: string; name?: string; key?: string; workflow?: string; limit?: number; cursor?: string };
     output: { gates: ReadonlyArray<{ gateId: string; runId: string; workflow: string; name: string; key: string; status: "open" | "approved" | "rejected" | "expired" | "closed"; prompt: string; risk: "low" | "normal" | "high" | "critical"; required: "client_form" | "code" | "signed_in"; approvals: number; votes: number; openedAt: string; expiresAt: string | null; decidedAt: string | null; decidedBy: string | null }>; nextCursor: string | null };
     error: "cursor_invalid";
   };
@@ -197,7 +197,7 @@ export interface Operations {
   "gates.code": {
     input: { gateId: string; decision: "approved" | "rejected"; digest?: string; answer?: unknown; note?: string };
     output: { code: string; decision: "approved" | "rejected"; expiresAt: string };
-    error: "gate_not_found" | "gate_needs_human" | "gate_own_run" | "gate_answer_invalid" | "payload_too_large" | "gate_already_resolved" | "gate_changed" | "gate_expired";
+    error: "gate_not_found" | "gate_needs_human" | "gate_own_run" | "gate_assurance_too_low" | "gate_answer_invalid" | "payload_too_large" | "gate_already_resolved" | "gate_changed" | "gate_expired";
   };
   /** Give an open gate another end: so long from now; 0 ends it now. */
   "gates.extend": {

@@ -35,7 +35,7 @@ export function retryAfterMs(header: string | undefined, now: number): number | 
 
 /** What an attempt means for its delivery and its webhook. */
 export interface Judgement {
-  /** `asked`: the receiver took the invitation; whether it begins the run is still to be seen. */
+  /** `asked`: the receiver took the `run.invoke`; whether it begins the run is still to be seen. */
   readonly verdict: "delivered" | "asked" | "failed";
   /** The receiver wants nothing more, ever. */
   readonly gone: boolean;
@@ -48,15 +48,15 @@ export function judge(
   { type, attempts }: { type: string; attempts: number },
   { now, random }: { now: number; random: number },
 ): Judgement {
-  const isInvitation = type === "run.invoke";
+  const isInvoke = type === "run.invoke";
   if (status >= 200 && status < 300) {
-    const verdict = isInvitation ? "asked" : "delivered";
+    const verdict = isInvoke ? "asked" : "delivered";
     return { verdict, gone: false, pauseMs: INVOKE_AGAIN_MS };
   }
   const wished = status === 429 || status === 503 ? retryAfterMs(retryAfter, now) : undefined;
   const pause = pauseAfter(attempts, random);
-  // An invitation is repeated every minute as long as it is taken: a failure in between changes nothing.
-  const pauseMs = Math.max(isInvitation ? Math.min(pause, INVOKE_AGAIN_MS) : pause, wished ?? 0);
+  // A `run.invoke` is repeated every minute as long as it is taken: a failure in between changes nothing.
+  const pauseMs = Math.max(isInvoke ? Math.min(pause, INVOKE_AGAIN_MS) : pause, wished ?? 0);
   return { verdict: "failed", gone: status === 410, pauseMs };
 }
 

@@ -18,11 +18,11 @@ import {
   Deciding,
   Decision,
   Digest,
+  GATE_STATUSES,
   Gate,
   GateId,
   GateKey,
   GateName,
-  GateStatus,
   GateSummary,
   Note,
   ProofKind,
@@ -88,8 +88,10 @@ export const getGate = operation({
 });
 
 const Filters = z.strictObject({
-  status: GateStatus.default("open"),
+  status: z.enum([...GATE_STATUSES, "any"]).default("open"),
   runId: RunId.optional(),
+  name: GateName.optional(),
+  key: Name.optional(),
   workflow: Name.min(1).optional(),
 });
 
@@ -110,8 +112,9 @@ export const listGates = operation({
   async run({ db, limits, fail }, { cursor, limit, ...filters }) {
     const after = cursor === undefined ? undefined : readCursor(cursor, filters);
     if (after === "invalid") throw fail("cursor_invalid");
-    const rows = await db.many(gates.list, {
+    const rows = await db.many(filters.runId === undefined ? gates.list : gates.listOfRun, {
       ...filters,
+      statuses: filters.status === "any" ? GATE_STATUSES : [filters.status],
       gateFloor: limits.gateFloor,
       afterAt: after?.[0],
       afterId: after?.[1],
@@ -214,6 +217,7 @@ export const issueCode = operation({
     "gate_not_found",
     "gate_needs_human",
     "gate_own_run",
+    "gate_assurance_too_low",
     "gate_answer_invalid",
     "payload_too_large",
     ...ISSUE_ERRORS,
@@ -225,6 +229,8 @@ export const issueCode = operation({
     const principal = principalOf(actor);
     const { own } = await db.one(gates.asked, { gateId });
     if (principal !== undefined && own.includes(principal)) throw fail("gate_own_run", { gateId });
+    if (gate.required === "signed_in")
+      throw fail("gate_assurance_too_low", { gateId, required: gate.required });
     const problems = problemsOf(gate, { decision, answer });
     if (problems.length > 0) throw fail("gate_answer_invalid", { gateId, problems });
     const text = payloadText(answer);

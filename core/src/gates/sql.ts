@@ -100,30 +100,35 @@ export const get = statement<{ gateId: string; gateFloor?: string | undefined },
     from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g
     cross join lateral (select workflow from tidebase.runs where run_id = g.run_id limit 1) r`;
 
-/** Oldest first. */
-export const list = statement<
-  {
-    status: string;
-    runId?: string | undefined;
-    workflow?: string | undefined;
-    afterAt?: string | undefined;
-    afterId?: string | undefined;
-    limit: number;
-    gateFloor?: string | undefined;
-  },
-  GateSummary & { position: string }
->("gates.list")`
-  with ${withFloor}
-  select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.status, g.prompt, g.risk, ${required} as required, g.approvals,
-    ${approvalCount} as votes, g.opened_at, g.expires_at, g.decided_at, g.decided_by,
+interface Page {
+  readonly statuses: readonly string[];
+  readonly runId?: string | undefined;
+  readonly name?: string | undefined;
+  readonly key?: string | undefined;
+  readonly workflow?: string | undefined;
+  readonly afterAt?: string | undefined;
+  readonly afterId?: string | undefined;
+  readonly limit: number;
+  readonly gateFloor?: string | undefined;
+}
+
+const page = fragment`select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.status, g.prompt, g.risk,
+    ${required} as required, g.approvals, ${approvalCount} as votes, g.opened_at, g.expires_at, g.decided_at, g.decided_by,
     (g.opened_at at time zone 'UTC')::text || 'Z' as position
     from tidebase.gates g join tidebase.runs r using (run_id) cross join floor
-   where g.status = $status::text
+   where g.status = any ($statuses::text[])
      and (g.opened_at, g.gate_id) > (coalesce($after_at::timestamptz, '-infinity'),
         coalesce($after_id::uuid, '00000000-0000-0000-0000-000000000000'))
-     and ($run_id::uuid is null or g.run_id = $run_id::uuid)
-     and ($workflow::text is null or r.workflow = $workflow::text)
-   order by g.opened_at, g.gate_id limit $limit::int`;
+     and ($name::text is null or g.name = $name::text) and ($key::text is null or g.key = $key::text)
+     and ($workflow::text is null or r.workflow = $workflow::text)`;
+
+/** Oldest first, across runs. */
+export const list = statement<Page, GateSummary & { position: string }>("gates.list")`
+  with ${withFloor} ${page} order by g.opened_at, g.gate_id limit $limit::int`;
+
+/** Oldest first, of one run. */
+export const listOfRun = statement<Page, GateSummary & { position: string }>("gates.list_of_run")`
+  with ${withFloor} ${page} and g.run_id = $run_id::uuid order by g.opened_at, g.gate_id limit $limit::int`;
 
 /** The gate as whoever decides it finds it, under its run's lock; with what only core may know. */
 export const asked = statement<

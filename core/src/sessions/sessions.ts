@@ -6,6 +6,9 @@ import type { Database } from "../database.ts";
 import type { Actor } from "../operation.ts";
 import * as sessions from "./sql.ts";
 
+/** How long a session of the gate page lasts, in milliseconds: twelve hours. */
+export const SESSION_MS = 43_200_000;
+
 /** Sessions of the gate page: for the HTTP server alone, which keeps the secret in a cookie. */
 export interface Sessions {
   /** Redeems a one-time link. Undefined when it is unknown, used or over. */
@@ -27,6 +30,7 @@ export function openSessions(db: Database): Sessions {
       const found = await db.maybe(sessions.start, {
         linkHash: hashSecret("link", token),
         sessionHash: hashSecret("session", session),
+        lastsMs: SESSION_MS,
       });
       await noted(found?.name ?? "page", found === undefined ? "link_invalid" : "done");
       return found === undefined ? undefined : session;
@@ -42,6 +46,7 @@ export function openSessions(db: Database): Sessions {
         name: actor.name,
         principal: principalOf(actor),
         sessionHash: hashSecret("session", session),
+        lastsMs: SESSION_MS,
       });
       await noted(actor.name, "done");
       return session;

@@ -15,18 +15,26 @@ export const link = statement<
   returning link_expires_at as expires_at`;
 
 /** Starts the session of a link, once; no row when the link is unknown, used or over. */
-export const start = statement<{ linkHash: string; sessionHash: string }, Human>("sessions.start")`
-  update tidebase.sessions set session_hash = $session_hash::text, expires_at = tidebase.now() + interval '12 hours'
+export const start = statement<{ linkHash: string; sessionHash: string; lastsMs: number }, Human>(
+  "sessions.start",
+)`
+  update tidebase.sessions set session_hash = $session_hash::text, expires_at = tidebase.now() + $lasts_ms::bigint * interval '1 ms'
    where link_hash = $link_hash::text and session_hash is null and link_expires_at > tidebase.now()
   returning name, principal`;
 
 /** A session of somebody who showed a key. */
 export const startKnown = statement<
-  { sessionId: string; name: string; principal?: string | undefined; sessionHash: string },
+  {
+    sessionId: string;
+    name: string;
+    principal?: string | undefined;
+    sessionHash: string;
+    lastsMs: number;
+  },
   Human
 >("sessions.start_known")`
   insert into tidebase.sessions (session_id, name, principal, session_hash, created_at, expires_at)
-  values ($session_id::uuid, $name::text, $principal::text, $session_hash::text, tidebase.now(), tidebase.now() + interval '12 hours')
+  values ($session_id::uuid, $name::text, $principal::text, $session_hash::text, tidebase.now(), tidebase.now() + $lasts_ms::bigint * interval '1 ms')
   returning name, principal`;
 
 /** Whose session this is, while it lasts and the key it was started with is good. */
