@@ -5,9 +5,13 @@ export default defineConfig({
   resolve: { conditions: ["tidebase-source"] },
   ssr: { resolve: { conditions: ["tidebase-source"] } },
   test: {
-    include: ["test/system/**/*.test.ts", "sdk/test/kill.test.ts"],
+    include: [
+      "test/system/**/*.test.ts",
+      "sdk/test/kill.test.ts",
+      "core/test/wake-races.test.ts",
+    ],
     globalSetup: "core/test/support/global-setup.ts",
-    env: { TIDEBASE_KILL_TRIALS: "100" },
+    env: { TIDEBASE_KILL_TRIALS: "100", TIDEBASE_WAKE_ROUNDS: "1000" },
     fileParallelism: false,
     testTimeout: 600_000,
     hookTimeout: 600_000,

@@ -4,7 +4,7 @@ import { newGrant, signedIn, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
 const seed = Number(process.env["TIDEBASE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-const ROUNDS = Number(process.env["TIDEBASE_WAKE_ROUNDS"] ?? 150);
+const ROUNDS = Number(process.env["TIDEBASE_WAKE_ROUNDS"] ?? 100);
 type Lease = { runId: string; epoch: number; grantId: string };
 
 /** mulberry32: small, and the same everywhere. */

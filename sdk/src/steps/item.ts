@@ -1,6 +1,7 @@
 import { encode } from "../encoding/encoding.ts";
 import { inputHash } from "../encoding/input-hash.ts";
 import type { Lease } from "../leases/lease.ts";
+import type { StepWork } from "./call.ts";
 import type { StepContract } from "./contract.ts";
 
 /** The server keeps a step's input up to this size, and only its hash beyond. */
@@ -16,6 +17,17 @@ export interface StepItem {
   /** The members of every item of this step, without the brackets. */
   readonly members: string;
 }
+
+/** A step that is executed: which attempt it is at, and how many have failed. */
+export type Doing = {
+  readonly item: StepItem;
+  readonly contract: StepContract;
+  readonly work: StepWork<unknown>;
+  /** Whether the server is asked, and told, before the function is called. */
+  asks: boolean;
+  attempt: number;
+  failures: number;
+};
 
 /** Written once for a step; each request adds its own members. */
 export function stepItem(
