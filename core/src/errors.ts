@@ -171,14 +171,14 @@ export const ERRORS = {
     status: 403,
     title: "The code, token or phrase does not decide this.",
     detail:
-      "It works once, for one decision, for a short time, and not after five wrong tries. A human makes another with `tidebase gates code <id>`.",
+      "It works once, for one decision, for a short time, and not after five wrong tries. A human makes another with `tidebase gates code <id> --approve` (or `--reject`).",
     retry: false,
   },
   gate_needs_human: {
     status: 403,
     title: "A human has to do this.",
     detail:
-      "Use `tidebase gates decide <id>` at a terminal, the gate's page, or a key with the scope `approve`.",
+      "Use `tidebase gates decide <id> --approve` (or `--reject`) at a terminal, the gate's page, or a key with the scope `approve`.",
     retry: false,
   },
   gate_assurance_too_low: {

@@ -1,4 +1,5 @@
 export { LOCAL } from "./access/authenticate.ts";
+export { machineUser } from "./access/machine-user.ts";
 export { SCOPES, type Scope } from "./access/schema.ts";
 export { type Backend, localBackend, remote } from "./backend.ts";
 export { type Core, type CoreOptions, type CoreStatus, openCore } from "./core.ts";
@@ -15,7 +16,7 @@ export {
 export { findHome } from "./embedded/home.ts";
 export { ERRORS, type ErrorCode, type Problem, TidebaseError, toProblem } from "./errors.ts";
 export { FINAL_EVENTS, type RunEvent } from "./events/schema.ts";
-export type { AnswerSchema, Field } from "./gates/answer.ts";
+export { type AnswerSchema, asksForAnswer, type Field, readField } from "./gates/answer.ts";
 export {
   ASSURANCES,
   type Assurance,
@@ -58,6 +59,7 @@ export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
 export { SESSION_MS } from "./sessions/sessions.ts";
 export { StoreError, type StoreErrorCode } from "./store/error.ts";
 export { type StoreFacts, storeFacts } from "./store/facts.ts";
+export { readStoreSettings, type StoreSettings } from "./store/settings.ts";
 export {
   type DatabaseStore,
   describeStore,
@@ -74,7 +76,7 @@ export { TransferError } from "./transfer/error.ts";
 export { exportStore } from "./transfer/export.ts";
 export { importStore } from "./transfer/import.ts";
 export type { Transferred } from "./transfer/rows.ts";
-export { AllowListError, readAllowList } from "./webhooks/address.ts";
+export { escapeHidden, visible, visibleLine } from "./visible.ts";
 export {
   createWebhook,
   listWebhooks,

@@ -7,10 +7,11 @@ export function pauseMs(attempt: number): number {
   return longest * (0.5 + Math.random() / 2);
 }
 
-/** The longest that one timer of Node runs; a longer sleep is several. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** The longest that one timer of Node runs. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Rejects with the signal's reason as soon as it is aborted. */
+/**
+ * A sleep of more than `LONGEST_TIMER_MS` ends with it: who needs more looks at the clock again. Rejects with the signal's reason as soon as it is aborted. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

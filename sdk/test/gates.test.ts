@@ -151,7 +151,7 @@ test("two gates at once are one suspension, and each decision leaves the other o
 test("a blocked wait outlives a restart of the server", async () => {
   const runId = newRunId();
   const asked = server.tidebase.run("w", { runId }, async ({ gate }) => {
-    const { approved } = await gate("ask", { prompt: "Well?", wait: "block" });
+    const { approved } = await gate("ask", { prompt: "Well?", onWait: "block" });
     return approved;
   });
   const gateId = await openGate(server, runId, "ask");

@@ -73,6 +73,25 @@ export function answerProblems(schema: AnswerSchema | null, answer: unknown): st
     .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
 }
 
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/**
+ * The value that a human's text means to this field; undefined when it is none. Decimal numbers alone:
+ * nobody types `0x10` for sixteen. Bounds and lengths are for answerProblems.
+ */
+export function readField(field: Field, text: string): string | number | boolean | undefined {
+  if (field.type === "string")
+    return field.enum === undefined || field.enum.includes(text) ? text : undefined;
+  const typed = text.trim();
+  if (field.type === "boolean") {
+    if (/^(y|yes|true)$/i.test(typed)) return true;
+    return /^(n|no|false)$/i.test(typed) ? false : undefined;
+  }
+  const number = NUMBER.test(typed) ? Number(typed) : Number.NaN;
+  const fits = field.type === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
+  return fits ? number : undefined;
+}
+
 function typeOf(field: Field): z.ZodType {
   if (field.type === "boolean") return z.boolean();
   if (field.type === "string") {

@@ -133,8 +133,8 @@ export const sendSignal = statement<
     ) known on true`;
 
 /**
- * The oldest signal becomes the step's recorded output in the same commit; when the step's timer is due
- * first, that does. A step that is completed answers with its record.
+ * The oldest signal becomes the step's recorded output in the same commit; where there is none and the
+ * step's timer is due, its timeout does. A step that is completed answers with its record.
  */
 export const takeSignal = batch<
   Lease & { name: string; key: string; signal: string },

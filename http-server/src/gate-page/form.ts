@@ -1,13 +1,11 @@
-import { type AnswerSchema, type Field, TidebaseError } from "@tidebase/core";
+import { type AnswerSchema, type Field, readField, TidebaseError, visible } from "@tidebase/core";
 import { html } from "hono/html";
 import type { Html } from "./layout.ts";
-import { shown } from "./shown.ts";
 
 /** The fields of a form as they were sent. */
 export type Sent = ReadonlyMap<string, string>;
 
 const PREFIX = "answer.";
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** A text that may be longer than this gets more than one line. */
 const LINE_MAX = 200;
 
@@ -16,9 +14,9 @@ export function answerFields(schema: AnswerSchema | null, form: string, sent?: S
   return Object.entries(schema?.properties ?? {}).map(([name, field]) => {
     const [id, before] = [`${form}-${name}`, sent?.get(PREFIX + name) ?? ""];
     const required = schema?.required?.includes(name) ?? false;
-    const hint = field.description === undefined ? false : shown(field.description);
+    const hint = field.description === undefined ? false : visible(field.description);
     return html`<div class="field">
-      <label for="${id}">${shown(field.title ?? name)} <small>${required ? "" : "optional"}</small></label>
+      <label for="${id}">${visible(field.title ?? name)} <small>${required ? "" : "optional"}</small></label>
       ${control(field, { id, name: PREFIX + name, required, before, described: hint !== false })}
       ${hint !== false && html`<p class="hint" id="${id}-hint">${hint}</p>`}
     </div>`;
@@ -56,13 +54,13 @@ function select(
 ): Html {
   return html`<select id="${id}" name="${name}"${must}><option value=""></option>${options.map(
     (one) =>
-      html`<option value="${one}"${one === before && html` selected`}>${shown(one)}</option>`,
+      html`<option value="${one}"${one === before && html` selected`}>${visible(one)}</option>`,
   )}</select>`;
 }
 
 /**
- * The answer that a human has given; what was left empty is not in it. A text that is no number goes on
- * as a text, for core to refuse. Throws `input_invalid` for a field the form does not have.
+ * The answer that a human has given; what was left empty is not in it. A text that means nothing to its
+ * field goes on as a text, for core to refuse. Throws `input_invalid` for a field the form does not have.
  */
 export function readAnswer(schema: AnswerSchema | null, sent: Sent): unknown {
   const answer: Record<string, unknown> = {};
@@ -75,14 +73,7 @@ export function readAnswer(schema: AnswerSchema | null, sent: Sent): unknown {
       throw new TidebaseError("input_invalid", {
         issues: [{ path: name, message: "is no field of the gate's form" }],
       });
-    if (text !== "") answer[name] = typed(field, text);
+    if (text !== "") answer[name] = readField(field, text) ?? text;
   }
   return schema === null ? undefined : answer;
-}
-
-function typed({ type }: Field, text: string): unknown {
-  if (type === "string") return text;
-  if (type === "boolean") return text === "yes" ? true : text === "no" ? false : text;
-  const number = NUMBER.test(text) ? Number(text) : Number.NaN;
-  return Number.isFinite(number) ? number : text;
 }

@@ -1,19 +1,8 @@
-/**
- * Characters that are not seen, or that make others seem to be what they are not: controls but line
- * feed and tab, formats (bidi, zero width, tags), private, unassigned and lone surrogates, separators,
- * blank letters and variation selectors.
- */
-const HIDDEN =
-  /(?![\n\t])[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\u2800]|\p{Default_Ignorable_Code_Point}/gu;
+import { visible } from "@tidebase/core";
 
-/** What others wrote, as a human may see it: hidden characters as `\u{…}`. Not yet safe as HTML. */
-export function shown(text: string): string {
-  return text.replace(HIDDEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
-}
-
-/** The same in one line of at most `max` characters, for lists and terminals. */
+/** What others wrote, visible and in one line of at most `max` characters, for lists and terminals. */
 export function shownInLine(text: string, max: number): string {
-  const line = shown(text.replace(/\s+/g, " ").trim());
+  const line = visible(text.replace(/\s+/g, " ").trim());
   return line.length <= max ? line : `${line.slice(0, max - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
@@ -22,7 +11,7 @@ const INDENTED_DEPTH = 12;
 
 /** JSON text in lines, all of it. */
 export function shownJson(text: string): string {
-  return shown(depthOf(text) > INDENTED_DEPTH ? text : JSON.stringify(JSON.parse(text), null, 2));
+  return visible(depthOf(text) > INDENTED_DEPTH ? text : JSON.stringify(JSON.parse(text), null, 2));
 }
 
 function depthOf(text: string): number {

@@ -12,7 +12,7 @@ export type Gate = Operations["gates.get"]["output"]["gate"];
 
 /** What is asked, and how the run waits for it. */
 export interface GateOptions extends Question {
-  readonly wait?: OnWait;
+  readonly onWait?: OnWait;
 }
 
 /** How a gate was decided. Whatever is not an approval counts as none. */
@@ -31,10 +31,21 @@ export interface GateDecision<Answer = unknown> {
 }
 
 const GATE_ID = /^gate_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const STATUSES = ["open", "approved", "rejected", "expired"] as const;
 
-/** The gates of one attempt. Their names are their own, apart from those of steps. */
-export class Gates {
+/** Gates for code that cannot wait. Their names are their own, apart from those of steps. */
+export interface Gates {
+  /**
+   * Opens the gate, or finds it with its decision, and does not wait. An open gate that asks
+   * something else by now becomes its next revision. Throws `gate_mismatch` when it was decided on
+   * other content, `gate_not_json`.
+   */
+  open(name: string, options: Question): Promise<Gate>;
+  /** A gate of this run by name and key, or any by its id; undefined where there is none. */
+  get(nameOrId: string, key?: string): Promise<Gate | undefined>;
+}
+
+/** The gates of one attempt. */
+export class AttemptGates implements Gates {
   readonly #waiting: Waiting;
   /** Hash of what this attempt has asked, by name and key. */
   readonly #asked = new Map<string, string>();
@@ -44,18 +55,12 @@ export class Gates {
     this.#waiting = waiting;
   }
 
-  /**
-   * Opens the gate, or finds it with its decision, and does not wait. An open gate that asks
-   * something else by now becomes its next revision. Throws `gate_mismatch` when it was decided on
-   * other content, `gate_not_json`.
-   */
   open(name: string, options: Question): Promise<Gate> {
     const { activity } = this.#waiting;
     const asked = this.#ask(name, options);
     return activity.during(() => this.#open(asked));
   }
 
-  /** A gate of this run by name and key, or any by its id; undefined where there is none. */
   async get(nameOrId: string, key = ""): Promise<Gate | undefined> {
     const { activity } = this.#waiting;
     return activity.during(async () => {
@@ -68,7 +73,7 @@ export class Gates {
   /** `run.gate`: opens and waits. Once it is decided, no replay waits again. */
   async decided<Answer>(
     name: string,
-    { wait, ...options }: GateOptions,
+    { onWait, ...options }: GateOptions,
   ): Promise<GateDecision<Answer>> {
     const { activity, waits } = this.#waiting;
     const asked = this.#ask(name, options);
@@ -77,7 +82,7 @@ export class Gates {
     if (found !== undefined) return found;
     const { gateId } = first;
     const says = `gate ${called({ name, key: asked.key ?? "" })} (${gateId})`;
-    return waits.until({ gate: gateId, says }, wait, async () => {
+    return waits.until({ gate: gateId, says }, onWait, async () => {
       const value = decisionOf<Answer>(await this.#open(asked));
       return value === undefined ? { leftMs: undefined } : { value };
     });
@@ -116,24 +121,14 @@ export class Gates {
     }
   }
 
-  /** One that this attempt has not opened is looked for in the run's lists. */
+  /** One that this attempt has not opened is asked for; a run has one at most of a name and key. */
   async #idOf(name: string, key: string): Promise<string | undefined> {
     const { connection, held } = this.#waiting;
     const known = this.#ids.get(identityOf(name, key));
     if (known !== undefined) return known;
-    for (const status of STATUSES) {
-      const filters = { status, runId: held.lease.runId, limit: 200 };
-      for (let cursor: string | null | undefined; cursor !== null; ) {
-        const page: Operations["gates.list"]["output"] = await connection.call("gates.list", {
-          ...filters,
-          ...(cursor !== undefined && { cursor }),
-        });
-        const found = page.gates.find((gate) => gate.name === name && gate.key === key);
-        if (found !== undefined) return found.gateId;
-        cursor = page.nextCursor;
-      }
-    }
-    return undefined;
+    const { runId } = held.lease;
+    const { gates } = await connection.call("gates.list", { runId, name, key, status: "any" });
+    return gates[0]?.gateId;
   }
 }
 

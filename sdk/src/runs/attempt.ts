@@ -2,7 +2,7 @@ import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { recordFailure } from "../failure.ts";
-import { Gates } from "../gates/gates.ts";
+import { AttemptGates } from "../gates/gates.ts";
 import type { Granted } from "../leases/begin.ts";
 import { HeldLease } from "../leases/lease.ts";
 import { type Releasable, releaseOnExit } from "../leases/shutdown.ts";
@@ -103,7 +103,7 @@ export class Attempt {
       ...{ connection: this.#connection, held: this.#held, steps: this.#steps },
       ...{ activity: this.#activity, waits: this.#waits },
     };
-    const gates = new Gates(waiting);
+    const gates = new AttemptGates(waiting);
     return {
       runId: lease.runId,
       input: (input === null && inputMeta === null ? undefined : decode(input, inputMeta)) as Input,

@@ -20,7 +20,7 @@ export interface Run<Input> {
    * Like every wait it suspends the run once all branches wait: this attempt then ends, its `tide.run`
    * rejects with `run_suspended`, and what still waits here **never settles** (no `finally` runs; clean
    * up when `signal` is aborted). The next begin runs the workflow again from its start, replays what
-   * is recorded and goes on. With `wait: "block"` the process and the lease are kept instead.
+   * is recorded and goes on. With `onWait: "block"` the process and the lease are kept instead.
    */
   gate<Answer = unknown>(name: string, options: GateOptions): Promise<GateDecision<Answer>>;
   /** Gates for code that cannot wait. */

@@ -34,8 +34,9 @@ export class Outcomes {
   }
 
   /**
-   * Records what the function returned, and gives it as recorded. Outside of everything that watches the function: when the server cannot be reached this is sent
-   * again, and never makes a failure of a step that succeeded.
+   * Records what the function returned, and gives it as it was recorded. Outside of everything that
+   * watches the function: when the server cannot be reached this is sent again, and never makes a
+   * failure of a step that succeeded.
    */
   async complete(doing: Doing, value: unknown): Promise<unknown> {
     const { item, attempt } = doing;
@@ -107,6 +108,7 @@ export class Outcomes {
     return as;
   }
 
+  /** Why the server refused the step; a lease that is lost with it is given up. */
   refused(outcome: Refusal, { name, key }: StepItem): TidebaseError {
     const { runId } = this.#held.lease;
     if (outcome === "lease_lost" || outcome === "run_cancelled" || outcome === "run_not_found") {
@@ -119,6 +121,7 @@ export class Outcomes {
     return error;
   }
 
+  /** Both hashes, and the paths that differ where the recorded input is stored. */
   async mismatch(
     item: StepItem,
     recordedHash: string | undefined,

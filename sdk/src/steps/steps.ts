@@ -1,25 +1,15 @@
-import { decode, encode } from "../encoding/encoding.ts";
-import { isTidebaseError, type TidebaseError } from "../errors.ts";
-import { lineOf, recordFailure } from "../failure.ts";
-import { type HeldLease, lossOf } from "../leases/lease.ts";
-import { sleep } from "../pause.ts";
+import { decode } from "../encoding/encoding.ts";
+import type { HeldLease } from "../leases/lease.ts";
 import type { Lanes } from "../transport/lanes.ts";
 import type { Activity } from "../waits/activity.ts";
 import type { Waits } from "../waits/waits.ts";
-import { callStep, type Ended, type StepWork } from "./call.ts";
-import { checkWork, declare, isAnnounced, retryInMs, type StepContract } from "./contract.ts";
-import { currentStep } from "./current.ts";
-import { type StepItem, stepItem } from "./item.ts";
+import type { StepWork } from "./call.ts";
+import { checkWork, declare, isAnnounced, type StepContract } from "./contract.ts";
+import { type Executing, execute } from "./execute.ts";
+import { type Doing, type StepItem, stepItem } from "./item.ts";
+import { Outcomes, type ReadInput, type StepFailureClass } from "./outcome.ts";
 import type { Claimed, JournalEntry, Recorded } from "./recorded.ts";
-import {
-  called,
-  hashesDiffer,
-  mismatch,
-  outputTooLarge,
-  type Refusal,
-  refusedStep,
-  tooLargeToSend,
-} from "./refusals.ts";
+import { hashesDiffer } from "./refusals.ts";
 
 /**
  * Runs `work` once in the life of the run and remembers what it returned. What the caller gets is
@@ -34,20 +24,15 @@ export interface Step {
   <Output>(name: string, contract: StepContract, work: StepWork<Output>): Promise<Output>;
 }
 
-/** Reads the stored input of a recorded step as JSON; undefined when it was not stored. */
-export type ReadInput = (name: string, key: string) => Promise<unknown>;
-
 /** The steps of one attempt: replays what is recorded, executes and records the rest. */
 export class Steps {
   readonly #held: HeldLease;
   readonly #recorded: Recorded;
   readonly #lanes: Lanes;
-  readonly #readInput: ReadInput;
   readonly #activity: Activity;
-  readonly #waits: Waits;
-  readonly #begunAt = performance.now();
+  readonly #outcomes: Outcomes;
+  readonly #executing: Executing;
   readonly #inFlight = new Map<Promise<unknown>, string>();
-  readonly #failures = new Map<unknown, StepFailureClass>();
 
   constructor(
     held: HeldLease,
@@ -59,9 +44,10 @@ export class Steps {
     this.#held = held;
     this.#recorded = recorded;
     this.#lanes = lanes;
-    this.#readInput = readInput;
     this.#activity = activity;
-    this.#waits = waits;
+    const outcomes = new Outcomes(held, lanes, readInput);
+    this.#outcomes = outcomes;
+    this.#executing = { held, lanes, activity, waits, outcomes, begunAt: performance.now() };
   }
 
   readonly step: Step = <Output>(
@@ -82,6 +68,11 @@ export class Steps {
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight.keys());
   }
 
+  /** How a step failed whose failure is this very value. */
+  failureClassOf(thrown: unknown): StepFailureClass | undefined {
+    return this.#outcomes.failureClassOf(thrown);
+  }
+
   /**
    * Takes the identity of a sleep or a wait, which are steps without a function. Throws
    * `duplicate_step`.
@@ -99,7 +90,7 @@ export class Steps {
     const recorded = this.#lanes
       .complete(`{${item.members},"attempt":${attempt},"output":null}`)
       .then(({ outcome }) => {
-        if (outcome !== "completed") throw this.#refused(outcome, item);
+        if (outcome !== "completed") throw this.#outcomes.refused(outcome, item);
       });
     await this.#tracked(recorded, name);
   }
@@ -118,7 +109,7 @@ export class Steps {
       failures: unfinished?.failures ?? 0,
       asks: unfinished !== undefined || this.#recorded.isPartial || isAnnounced(contract),
     };
-    return this.#tracked(this.#execute(doing, unfinished?.retryInMs ?? 0), name);
+    return this.#tracked(execute(this.#executing, doing, unfinished?.retryInMs ?? 0), name);
   }
 
   /** In flight until it has settled: the lease is not given away meanwhile. */
@@ -135,7 +126,7 @@ export class Steps {
 
   async #replay(item: StepItem, entry: JournalEntry): Promise<unknown> {
     if (hashesDiffer(item.inputHash, entry.inputHash))
-      throw await this.#mismatch(item, entry.inputHash);
+      throw await this.#outcomes.mismatch(item, entry.inputHash);
     return decode(entry.output, entry.outputMeta ?? null);
   }
 }

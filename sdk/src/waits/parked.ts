@@ -1,7 +1,5 @@
+import { LONGEST_TIMER_MS } from "../pause.ts";
 import type { Awaited } from "./suspension.ts";
-
-/** No timer of Node runs longer. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 interface Branch {
   /** It waits no longer, however that came. */

@@ -14,7 +14,7 @@ export interface Until {
 export interface SleepOptions {
   /** Tells sleeps of one name apart, in loops and in parallel. */
   readonly key?: string;
-  readonly wait?: OnWait;
+  readonly onWait?: OnWait;
 }
 
 /** `run.sleep`: the server keeps when it is over; once it is, the step is recorded. */
@@ -22,7 +22,7 @@ export async function sleeping(
   { connection, held, steps, waits }: Waiting,
   name: string,
   time: Duration | Until,
-  { key = "", wait }: SleepOptions = {},
+  { key = "", onWait }: SleepOptions = {},
 ): Promise<void> {
   const claimed = steps.claim(name, key);
   const what = `run.sleep(${JSON.stringify(name)}, …)`;
@@ -30,7 +30,7 @@ export async function sleeping(
     typeof time === "object" ? { until: moment(time, what) } : { ms: milliseconds(time, what) };
   if (claimed.entry !== undefined) return;
   const says = `sleep ${called({ name, key })}`;
-  await waits.until({ timer: { name, key }, says }, wait, async () => {
+  await waits.until({ timer: { name, key }, says }, onWait, async () => {
     const timer = { ...held.lease, name, key, ...due };
     const { leftMs } = await fenced(connection, held, "timers.set", timer);
     return leftMs > 0 ? { leftMs } : { value: undefined };

@@ -16,7 +16,7 @@ export interface WaitForOptions<Payload = unknown> {
   readonly timeout?: Duration;
   /** Reads the payload: a zod schema, anything with `parse`, or a Standard Schema. */
   readonly schema?: PayloadSchema<Payload>;
-  readonly wait?: OnWait;
+  readonly onWait?: OnWait;
 }
 
 /** The signal's payload, or that none came in time. */
@@ -28,7 +28,7 @@ export type WaitOutcome<Payload = unknown> =
 export async function waitingFor<Payload>(
   { connection, held, steps, waits }: Waiting,
   name: string,
-  { key = "", signal = name, timeout, schema, wait }: WaitForOptions<Payload> = {},
+  { key = "", signal = name, timeout, schema, onWait }: WaitForOptions<Payload> = {},
 ): Promise<WaitOutcome<Payload>> {
   const { entry } = steps.claim(name, key);
   const what = `run.waitFor(${JSON.stringify(name)}, …)`;
@@ -37,7 +37,7 @@ export async function waitingFor<Payload>(
   const step = { ...held.lease, name, key };
   const says = `signal "${signal}" at step ${called({ name, key })}`;
   const timed = ms === undefined ? {} : { timer: { name, key } };
-  const output = await waits.until({ signal, ...timed, says }, wait, async () => {
+  const output = await waits.until({ signal, ...timed, says }, onWait, async () => {
     // Asked again each time: how long is left is the server's to say.
     const timer =
       ms === undefined ? {} : await fenced(connection, held, "timers.set", { ...step, ms });

@@ -18,8 +18,8 @@ export type OnWait = "suspend" | "block";
 /** What a look found: the thing has happened, or how long until time alone ends the wait. */
 type Look<Value> = { readonly value: Value } | { readonly leftMs?: number | undefined };
 
-/** What is over so soon is waited for in the process (model.md §17). */
-const SHORT_MS = 30_000;
+/** What is over so soon is waited for in the process; longer waits suspend the run (model.md §17). */
+export const SHORT_WAIT_MS = 30_000;
 /** Waits that are not suspended by then are told of the run's events. */
 const WATCH_AFTER_MS = 200;
 /** So many turns of the event loop without anything new, and every branch is taken to wait. */
@@ -156,7 +156,7 @@ export class Waits {
         if (!this.#mayRest()) return;
         if (begun !== this.#activity.begun) quiet = -1;
       }
-      const soon = performance.now() + SHORT_MS;
+      const soon = performance.now() + SHORT_WAIT_MS;
       const waiting = [...this.#parked];
       if (waiting.some(({ blocks, dueAt }) => blocks || dueAt <= soon)) return;
       const waits = union(waiting.map(({ what }) => what));

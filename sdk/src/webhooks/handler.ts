@@ -129,8 +129,7 @@ function problem(
   { status, code, detail }: Refused,
   headers: Record<string, string> = {},
 ): Response {
-  const body = { type: `/v1/errors/${code}`, title: detail, status, detail, code };
-  return new Response(JSON.stringify(body), {
+  return new Response(JSON.stringify({ status, detail, code }), {
     status,
     headers: { "content-type": "application/problem+json", ...headers },
   });
