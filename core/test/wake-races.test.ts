@@ -72,6 +72,20 @@ test.each([
   else expect(a?.outcome).toBe("waiting");
 });
 
+test("at the lock, timer: a run whose timer is over before it is suspended does not sleep on", async () => {
+  const lease = await db.begun();
+  const cause = (await causes["timer"]?.(lease, 60_000)) as Cause;
+  const release = await db.hold(lease.runId);
+  const suspended = db.call("runs.suspend", { ...lease, waits: cause.waits });
+  await db.blocked(1);
+  await db.advance("2 minutes");
+  await release();
+  await suspended;
+  const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20 });
+  await expect.poll(() => isStuck(lease), { interval: 5 }).toBe(false);
+  await core.close();
+});
+
 test(`${ROUNDS} rounds of suspending against what it waits for: no run waits for what has happened (seed ${seed})`, async () => {
   const random = randomOf(seed);
   const core = openCore({ databaseUrl: db.url, sweepEveryMs: 20 });
