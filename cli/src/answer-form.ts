@@ -1,4 +1,4 @@
-import type { AnswerSchema, Field } from "@tidebase/core";
+import { type AnswerSchema, type Field, readField } from "@tidebase/core";
 import { CommandError, UsageError } from "./failure.ts";
 import { plain } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
@@ -19,7 +19,7 @@ export function answerOf(schema: AnswerSchema | null, settings: readonly string[
       const read = readField(field, text);
       if (read === undefined)
         throw new UsageError(`--set ${setting} does not fit.`, `${name} is ${kindOf(field)}.`);
-      return [name, read.value];
+      return [name, read];
     }),
   );
 }
@@ -67,7 +67,7 @@ async function askField(
     const typed = await ask(plain(`${title} (${kindOf(field)}): `));
     if (typed === "") throw notDecided(`${name} was left empty.`);
     const read = readField(field, typed);
-    if (read !== undefined) return read.value;
+    if (read !== undefined) return read;
     note(plain(`It must be ${kindOf(field)}.`));
   }
 }
@@ -78,19 +78,6 @@ export function notDecided(why: string): CommandError {
     message: `Nothing was decided: ${why}`,
     fix: "Run the command again when you want to decide.",
   });
-}
-
-/** The value that the text means to this field; undefined when it is none. Bounds are core's. */
-function readField(field: Field, text: string): { value: unknown } | undefined {
-  if (field.type === "boolean") {
-    if (/^(y|yes|true)$/i.test(text)) return { value: true };
-    return /^(n|no|false)$/i.test(text) ? { value: false } : undefined;
-  }
-  if (field.type === "string")
-    return field.enum === undefined || field.enum.includes(text) ? { value: text } : undefined;
-  const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
-  const fits = field.type === "integer" ? Number.isSafeInteger(number) : Number.isFinite(number);
-  return fits ? { value: number } : undefined;
 }
 
 /** What the field takes, in words. */

@@ -1,3 +1,5 @@
+import { escapeHidden, visibleLine } from "@tidebase/core";
+
 const COLOURS = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2, bold: 1 } as const;
 
 export type Paint = (colour: keyof typeof COLOURS, text: string) => string;
@@ -7,21 +9,14 @@ export function painter(colour: boolean): Paint {
   return (name, text) => (colour ? `\u001b[${COLOURS[name]}m${text}\u001b[0m` : text);
 }
 
-/** Controls, and what changes direction or hides: all that could make a terminal show something else. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu;
-
 /** One visible line of what a run or a person wrote. */
 export function plain(text: string): string {
-  return text.replace(UNSEEN, (character) => {
-    if (character === "\n") return "\\n";
-    if (character === "\t") return "\\t";
-    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-  });
+  return visibleLine(text);
 }
 
 /** The same JSON value, with nothing in its text that a terminal obeys. */
 export function plainJson(json: string): string {
-  return json.replace(UNSEEN, (character) =>
+  return escapeHidden(json, (character) =>
     [...Array(character.length).keys()]
       .map((n) => `\\u${character.charCodeAt(n).toString(16).padStart(4, "0")}`)
       .join(""),

@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import {
   type Actor,
   type Backend,
@@ -9,15 +8,16 @@ import {
   type FoundStore,
   findStore,
   localBackend,
+  machineUser,
   openCore,
   openStore,
+  readStoreSettings,
   remote,
   SCOPES,
 } from "@tidebase/core";
 import { andLeave, type Cli } from "./cli.ts";
 import { CommandError, UsageError } from "./failure.ts";
 import { plain } from "./output.ts";
-import { storeSettings } from "./settings.ts";
 
 /** A database with a store in it, or with room for one. */
 export interface Place {
@@ -107,12 +107,16 @@ export async function withBackend<T>(
       () => work(backend, found),
     );
   }
-  const settings = storeSettings(cli.env);
+  const { gateFloor, webhookAllow } = readStoreSettings(cli.env);
   const { databaseUrl, schema, leave, note } = await openStore(found, {
     autoMigrate: found.kind === "embedded",
   });
   tell(cli, note);
-  const core = openCore({ databaseUrl, schema, sweeps: false, poolMax: 2, ...settings });
+  const core = openCore({
+    ...{ databaseUrl, schema, sweeps: false, poolMax: 2 },
+    limits: { gateFloor },
+    webhooks: { allow: webhookAllow },
+  });
   const close = async (): Promise<void> => {
     await core.close().finally(leave);
   };
@@ -126,9 +130,5 @@ export function tell({ terminal, flags }: Cli, line: string | undefined): void {
 
 /** Whoever may open the database may do everything; the audit trail names the user of this machine. */
 function whoami(via: "cli" | "tty"): Actor {
-  try {
-    return { name: userInfo().username, scopes: SCOPES, via };
-  } catch {
-    return { name: "local", scopes: SCOPES, via }; // a container's user without a name
-  }
+  return { name: machineUser(), scopes: SCOPES, via };
 }

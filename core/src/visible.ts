@@ -6,9 +6,9 @@
 const HIDDEN =
   /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\u2800]|\p{Default_Ignorable_Code_Point}/gu;
 
-/** The text with each hidden character, line feed and tab among them, as `escape` writes it. */
-export function escapeHidden(text: string, escape: (character: string) => string): string {
-  return text.replace(HIDDEN, (character) => escape(character));
+/** The text with each hidden character, line feed and tab among them, as `write` writes it. */
+export function escapeHidden(text: string, write: (character: string) => string): string {
+  return text.replace(HIDDEN, (character) => write(character));
 }
 
 /**
@@ -21,7 +21,9 @@ export function visible(text: string): string {
 
 /** The same on one line: line feeds and tabs as `\n` and `\t`. */
 export function visibleLine(text: string): string {
-  return escapeHidden(text, (one) => (one === "\n" ? "\\n" : one === "\t" ? "\\t" : codePoint(one)));
+  return escapeHidden(text, (one) =>
+    one === "\n" ? "\\n" : one === "\t" ? "\\t" : codePoint(one),
+  );
 }
 
 function codePoint(character: string): string {

@@ -1,10 +1,10 @@
-import { ASSURANCES, type Assurance, type Environment, readAllowList } from "@tidebase/core";
+import { type Environment, readStoreSettings, type StoreSettings } from "@tidebase/core";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 import { packageVersion } from "./version.ts";
 
 /** What the program was told, flags before variables. */
-export interface Config {
+export interface Config extends StoreSettings {
   readonly host: string;
   readonly port: number;
   readonly logLevel: LogLevel;
@@ -12,12 +12,6 @@ export interface Config {
   readonly leaseMs: number | undefined;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
-  /** The least that any gate asks for; the store's own rule when undefined. */
-  readonly gateFloor: Assurance | undefined;
-  /** Where humans reach the server: scheme and host, without a path. */
-  readonly publicUrl: string | undefined;
-  /** Where webhooks may go besides the public internet. */
-  readonly webhookAllow: readonly string[];
   /** Whether the server's own terminal shows codes and links of new gates. */
   readonly gateCodes: boolean;
 }
@@ -36,8 +30,9 @@ interface Flags {
 
 /**
  * Reads flags and variables. Answers the exit code instead when the flags asked for text only
- * (`--help`, `--version`) or were wrong; what there was to say is printed. Throws ConfigError for a
- * variable that is wrong or empty: an empty one is a secret or a setting that did not arrive.
+ * (`--help`, `--version`) or were wrong; what there was to say is printed. Throws ConfigError, or
+ * StoreError for a setting of the store, for a variable that is wrong or empty: an empty one is a secret
+ * or a setting that did not arrive.
  */
 export function readConfig(args: readonly string[], env: Environment): Config | number {
   const program = command();
@@ -55,9 +50,7 @@ export function readConfig(args: readonly string[], env: Environment): Config | 
     leaseMs: leaseMsOf(env),
     allowedHosts: list(env, "TIDEBASE_ALLOWED_HOSTS"),
     allowedOrigins: list(env, "TIDEBASE_ALLOWED_ORIGINS"),
-    gateFloor: gateFloorOf(env),
-    publicUrl: publicUrlOf(env),
-    webhookAllow: webhookAllowOf(env),
+    ...readStoreSettings(env),
     gateCodes: flags.gateCodes,
   };
 }
@@ -123,37 +116,6 @@ function leaseMsOf(env: Environment): number | undefined {
   const leaseMs = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (leaseMs >= 100 && leaseMs <= 3_600_000) return leaseMs;
   throw new ConfigError(`TIDEBASE_LEASE_MS is "${text}": a lease lasts from 100 to 3600000 ms.`);
-}
-
-function gateFloorOf(env: Environment): Assurance | undefined {
-  const text = variable(env, "TIDEBASE_GATE_FLOOR");
-  const floor = ASSURANCES.find((name) => name === text);
-  if (text !== undefined && floor === undefined)
-    throw new ConfigError(
-      `TIDEBASE_GATE_FLOOR is "${text}": it is one of ${ASSURANCES.join(", ")}.`,
-    );
-  return floor;
-}
-
-function webhookAllowOf(env: Environment): readonly string[] {
-  const entries = list(env, "TIDEBASE_WEBHOOK_ALLOW");
-  try {
-    readAllowList(entries);
-  } catch (cause) {
-    throw new ConfigError((cause as Error).message, { cause });
-  }
-  return entries;
-}
-
-function publicUrlOf(env: Environment): string | undefined {
-  const text = variable(env, "TIDEBASE_PUBLIC_URL");
-  if (text === undefined) return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`)
-    return url.origin;
-  throw new ConfigError(
-    `TIDEBASE_PUBLIC_URL is "${text}": it is like https://tide.example, without a path.`,
-  );
 }
 
 function logLevelOf(env: Environment): LogLevel | undefined {

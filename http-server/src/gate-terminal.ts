@@ -1,5 +1,6 @@
 import {
   type Actor,
+  asksForAnswer,
   type Core,
   type Gate,
   type GateSummary,
@@ -41,7 +42,7 @@ export async function openGateTerminal(options: GateTerminalOptions): Promise<()
   const actor: Actor = { name: user, scopes: SCOPES, via: "tty" };
   const look = watching(core, actor);
   const before = await look(async () => {});
-  if (before > 0) write(`${before} open from before: \`tidebase gates\` lists them.\n\n`);
+  if (before > 0) write(`${before} open from before: \`tidebase gates list\` shows them.\n\n`);
   let timer: NodeJS.Timeout | undefined;
   let [ended, lost] = [false, false];
   const announce = async (gate: GateSummary, place: number) => {
@@ -50,7 +51,7 @@ export async function openGateTerminal(options: GateTerminalOptions): Promise<()
   const round = async () => {
     try {
       const unshown = (await look(announce)) - SHOWN_MAX;
-      if (unshown > 0) write(`And ${unshown} more: \`tidebase gates\` lists them.\n\n`);
+      if (unshown > 0) write(`And ${unshown} more: \`tidebase gates list\` shows them.\n\n`);
       lost = false;
     } catch (error) {
       if (!lost) onLost(error);
@@ -122,13 +123,13 @@ async function announcement(
   return `${lines.join("\n")}\n\n`;
 }
 
-/** Codes for the question as it is shown; the page alone takes an answer, or somebody signed in. */
+/** Codes for the question as it is shown; what has to be answered, or takes somebody signed in, is for the page. */
 async function codesOf(core: Core, actor: Actor, gate: Gate): Promise<string[]> {
-  const { gateId, digest, required, answerSchema } = gate;
+  const { gateId, digest, required } = gate;
   if (required === "signed_in") return [];
   const codeFor = async (decision: "approved" | "rejected") =>
     (await core.execute(issueCode, { gateId, decision, digest }, actor)).code;
-  const approve = answerSchema === null ? await codeFor("approved") : "on the page, with an answer";
+  const approve = asksForAnswer(gate) ? "on the page, with an answer" : await codeFor("approved");
   return [`  approve  ${approve}`, `  reject   ${await codeFor("rejected")}`];
 }
 

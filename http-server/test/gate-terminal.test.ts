@@ -36,7 +36,7 @@ const CODE = /approve {2}([0-9A-Z]{4}-[0-9A-Z]{4})\n {2}reject {3}([0-9A-Z]{4}-[
 test("a gate opened while the server runs is shown once with codes and a link that work", async () => {
   await openGate(db, { prompt: "Opened before." });
   const shown = await terminal();
-  expect(shown()).toContain("1 open from before");
+  expect(shown()).toContain("1 open from before: `tidebase gates list` shows them.");
   const gate = await openGate(db, { prompt: "Send it?\nNow\u202e\u001b[2J!", risk: "high" });
   await expect.poll(shown).toMatch(CODE);
   await expect.poll(shown).toContain("#link=");
@@ -80,6 +80,13 @@ test("a gate that asks for an answer is approved on the page, and its data is sh
   await expect.poll(shown).toContain("#link=");
   expect(shown()).toContain('  data     {"max":4}');
   expect(shown()).toMatch(/approve {2}on the page, with an answer\n {2}reject {3}[0-9A-Z]{4}-/);
+});
+
+test("an answer that may be left out takes no approval to the page", async () => {
+  const shown = await terminal();
+  const answerSchema = { type: "object", properties: { remark: { type: "string" } } };
+  await openGate(db, { prompt: "Anything to add?", answerSchema });
+  await expect.poll(shown).toMatch(CODE);
 });
 
 test("more gates than one page holds are each shown once", async () => {

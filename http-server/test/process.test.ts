@@ -149,6 +149,13 @@ test.each([
     1,
     "without a path",
   ],
+  [
+    "a public URL with a password",
+    [],
+    { TIDEBASE_PUBLIC_URL: "https://u:canary@a.example" },
+    1,
+    "TIDEBASE_PUBLIC_URL",
+  ],
   ["a public URL that is none", [], { TIDEBASE_PUBLIC_URL: "tide.example" }, 1, "without a path"],
   ["a webhook's way that is none", [], { TIDEBASE_WEBHOOK_ALLOW: "a b" }, 1, "neither host"],
   ["a variable that is no port", [], { PORT: "a" }, 1, "PORT is"],

@@ -8,11 +8,11 @@ import {
   localBackend,
   openCore,
   openStore,
+  readStoreSettings,
   remote,
   StoreError,
   TidebaseError,
 } from "@tidebase/core";
-import { gateFloorOf, pageBaseOf } from "./gate-settings.ts";
 
 /** Which store the tools work on, how it was found and what may be done to it. */
 export interface StoreInfo {
@@ -92,10 +92,11 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
       return { backend, store, close: () => backend.close() };
     }
     // The embedded store is Tidebase's own: bringing it up to date changes nobody's data.
+    const { gateFloor } = readStoreSettings(env);
     const autoMigrate = !readOnly || found.kind === "embedded";
     const opened = await openStore(found, { autoMigrate });
     const { databaseUrl, revive, schema, leave } = opened;
-    const limits = { gateFloor: gateFloorOf(env) };
+    const limits = { gateFloor };
     const webhooks = { sends: false }; // the server sends: it knows where messages may go
     const core = openCore({
       ...{ databaseUrl, revive, schema, readOnly, limits, webhooks },
@@ -142,7 +143,7 @@ function describe(
 ): StoreInfo {
   const { kind, foundBy } = found;
   const passedOver = found.kind === "embedded" && found.note !== undefined;
-  const pageBase = pageBaseOf(found, env);
+  const pageBase = found.kind === "remote" ? baseOf(found.url) : readStoreSettings(env).publicUrl;
   const rest = { kind, foundBy, description, passedOver, pageBase };
   if (readOnly) return { ...rest, access: "read_only", accessReason: "Started with --read-only." };
   if (found.kind === "remote")
@@ -157,6 +158,12 @@ function describe(
     accessReason:
       "The database is on another machine. Start tidebase-mcp with --allow-writes to change that.",
   };
+}
+
+/** The address of a server without user, password and parameters: its gates' pages are under it. */
+function baseOf(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname.replace(/\/+$/, "")}`;
 }
 
 /** The same refusal for every kind of store, before anything is sent. */

@@ -3,6 +3,8 @@ export interface Form {
   readonly message: string;
   readonly properties: Readonly<Record<string, FormField>>;
   readonly required: readonly string[];
+  /** When an answer decides nothing any more, by the store's clock. */
+  readonly expiresAt: string;
 }
 
 /** The subset of JSON Schema that forms are made of; never a `default`: nobody answers by doing nothing. */

@@ -13,7 +13,7 @@ import type { Form, FormAnswer } from "./form.ts";
 /** What the SDK hands to the answering of one request. */
 export type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
-/** How long a human may take, in milliseconds: the SDK's own minute is too short to read and decide. */
+/** The longest that a human may take, in milliseconds: the SDK's own minute is too short to read and decide. */
 const PATIENCE_MS = 600_000;
 const PROGRESS_MS = 5000;
 
@@ -53,7 +53,7 @@ export function openTurns(): (extra: Extra, asking: Asking) => Promise<FormAnswe
 
 async function ask(extra: Extra, { prepare, progress }: Asking): Promise<FormAnswer> {
   extra.signal.throwIfAborted();
-  const { message, properties, required } = await prepare();
+  const { message, properties, required, expiresAt } = await prepare();
   const requestedSchema = { type: "object", properties, required };
   const tell = (): void => progress("Waiting for the human to answer the form.");
   tell();
@@ -67,7 +67,7 @@ async function ask(extra: Extra, { prepare, progress }: Asking): Promise<FormAns
         params: { message, requestedSchema } as ElicitRequestFormParams,
       },
       ElicitResultSchema,
-      { timeout: PATIENCE_MS, signal: extra.signal },
+      { timeout: patienceFor(expiresAt), signal: extra.signal },
     );
     if (action === "accept") return { action, content: content ?? {} };
     return { action, tookMs: performance.now() - since };
@@ -78,4 +78,13 @@ async function ask(extra: Extra, { prepare, progress }: Asking): Promise<FormAns
   } finally {
     clearInterval(telling);
   }
+}
+
+/**
+ * Milliseconds until the form decides nothing any more. One that is past already tells that the store's
+ * clock is another than this machine's: then nothing is known of its end.
+ */
+function patienceFor(expiresAt: string): number {
+  const left = Date.parse(expiresAt) - Date.now();
+  return left > 0 ? Math.min(left, PATIENCE_MS) : PATIENCE_MS;
 }

@@ -153,18 +153,22 @@ describe("with TIDEBASE_GATE_FLOOR", () => {
     const error = await strict.refused("tidebase_resolve_gate", { ...input, approvalCode });
     expect(error).toMatchObject({ code: "gate_assurance_too_low", required: "signed_in" });
   });
+});
 
-  test("another word is refused before anything is opened", async () => {
-    const connection = connectLazily(() =>
-      openConnection({
-        env: { ...env(), TIDEBASE_GATE_FLOOR: "none" },
-        ...{ cwd: "/", readOnly: false, allowWrites: false },
-      }),
-    );
-    const error = toToolError(await connection.get().catch((thrown: unknown) => thrown));
-    expect(error).toMatchObject({
-      code: "variable_invalid",
-      message: expect.stringContaining("TIDEBASE_GATE_FLOOR"),
-    });
+test.each([
+  ["TIDEBASE_GATE_FLOOR", "none"],
+  ["TIDEBASE_PUBLIC_URL", "https://me:canary@runs.example/base"],
+])("a %s that is none is refused before anything is opened", async (name, value) => {
+  const connection = connectLazily(() =>
+    openConnection({
+      env: { ...env(), [name]: value },
+      ...{ cwd: "/", readOnly: false, allowWrites: false },
+    }),
+  );
+  const error = toToolError(await connection.get().catch((thrown: unknown) => thrown));
+  expect(error).toMatchObject({
+    code: "variable_invalid",
+    message: expect.stringContaining(name),
   });
+  expect(JSON.stringify(error)).not.toContain("canary");
 });

@@ -124,6 +124,14 @@ test("the form's answer is the human's, and an agent cannot add one", async () =
   expect(await gateOf(db, gateId)).toMatchObject({ answer: { n: 1 }, note: null });
 });
 
+test("a number that a client sends as text is decimal", async () => {
+  const { gateId } = await openGate(db, {
+    answerSchema: { type: "object", properties: { n: { type: "number" } }, required: ["n"] },
+  });
+  human.fillsIn({ decision: "approved", answer_n: "0x10" });
+  expect(await refusedByForm(gateId)).toMatchObject({ code: "gate_answer_invalid" });
+});
+
 test("a gate that asks something else by the time of the answer is not approved", async () => {
   const { gateId, ask } = await openGate(db, { data: { amount: 10 } });
   human.will(async (form) => {
@@ -182,6 +190,15 @@ describe("a form that nobody fills in leaves the gate open", () => {
     expect(error.message).toContain("probably showed no form");
     expect(error).toMatchObject({ outcome: "pendingHuman", required: "client_form" });
     expect(error.ways.map(({ by }: Answer) => by)).toEqual(["code", "terminal"]);
+  });
+
+  test("when the human takes longer than the form is good", async () => {
+    const { gateId } = await openGate(db);
+    human.will(() => new Promise(() => {}));
+    await db.advance("-298 seconds"); // by this machine's clock the phrase is good for two seconds
+    const error = await refusedByForm(gateId).finally(() => db.advance("298 seconds"));
+    expect(error).toMatchObject({ code: "gate_needs_human", outcome: "pendingHuman" });
+    expect(error.message).toContain("did not answer the form in time");
   });
 
   test.each([

@@ -10,8 +10,7 @@ export function pauseMs(attempt: number): number {
 /** The longest that one timer of Node runs. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/**
- * A sleep of more than `LONGEST_TIMER_MS` ends with it: who needs more looks at the clock again. Rejects with the signal's reason as soon as it is aborted. */
+/** No longer than one timer runs. Rejects with the signal's reason as soon as it is aborted. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

@@ -192,7 +192,7 @@ test("a short timeout is spent in the process, and a signal ends it sooner", asy
 
 test("a blocked wait keeps the process until the signal", async () => {
   const runId = newRunId();
-  const waiting = waiter(runId, { wait: "block" })();
+  const waiting = waiter(runId, { onWait: "block" })();
   await expect.poll(() => server.requests.some((path) => path.endsWith("/stream"))).toBe(true);
   await server.tidebase.signal(runId, "paid", "now");
   expect(await waiting).toEqual({ timedOut: false, payload: "now" });

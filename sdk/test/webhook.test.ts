@@ -83,6 +83,12 @@ test("what is no delivery at all is refused with what it should be", async () =>
   const { handle } = endpoint();
   const get = await handle(new Request("http://here/hook"));
   expect([get.status, get.headers.get("allow")]).toEqual([405, "POST"]);
+  expect(get.headers.get("content-type")).toBe("application/problem+json");
+  expect(await get.json()).toEqual({
+    status: 405,
+    code: "method_not_allowed",
+    detail: "Send POST.",
+  });
   const unsigned = new Request("http://here/hook", { method: "POST", body: message("x") });
   expect((await handle(unsigned)).status).toBe(400);
   const bodies = ["", "[]", "null", "{", '{"type":1}', message("run.invoke", { runId: 1 })];

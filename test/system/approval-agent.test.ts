@@ -2,10 +2,10 @@ import { appendFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { remote } from "@tidebase/core";
+import { createWebhook, openCore, updateWebhook } from "@tidebase/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { collect, startProgram, useFolder } from "../../cli/test/support/program.ts";
-import { operationNamed, useDatabase } from "../../core/test/support/database.ts";
+import { local, useDatabase } from "../../core/test/support/database.ts";
 import { useReceivers } from "../../core/test/support/receiver.ts";
 import { newHuman } from "../../mcp-server/test/gate-support.ts";
 import { program, startAgent } from "../../mcp-server/test/support.ts";
@@ -30,24 +30,25 @@ let server: ServerProcess;
 let mailbox: Awaited<ReturnType<typeof receiver>>;
 /** Where the program that goes on by itself takes orders. */
 let orders: string;
-let webhookId: unknown;
+let webhookId: string;
 
 beforeAll(async () => {
   mailbox = await receiver();
   server = await startServerProcess(db.url, { TIDEBASE_WEBHOOK_ALLOW: "127.0.0.1" });
   closing.push(() => server.stop());
-  const backend = remote({ url: server.url });
-  const webhook = async (name: string, input: object) =>
-    (await backend.execute(operationNamed(`webhooks.${name}`), input)) as Json;
+  // On the database: a server without keys lets nobody make a webhook.
+  const allow = ["127.0.0.1"];
+  const admin = openCore({ databaseUrl: db.url, sweeps: false, webhooks: { allow } });
+  closing.push(() => admin.close());
   const hook = { name: "approval-agent", url: "http://127.0.0.1:9/tide", invokes: true };
-  const { secret, ...made } = await webhook("create", hook);
-  webhookId = made["webhookId"];
+  const { secret, ...made } = await admin.execute(createWebhook, hook, local);
+  webhookId = made.webhookId;
   const args = ["--port", "0", "--out", folder, "--endpoint", mailbox.url];
-  const env = { TIDEBASE_URL: server.url, TIDEBASE_WEBHOOK_SECRET: String(secret) };
+  const env = { TIDEBASE_URL: server.url, TIDEBASE_WEBHOOK_SECRET: secret };
   const child = startProgram(folder, args, env, path("serve.ts"));
   closing.push(() => end(child, "SIGTERM"));
   [orders] = await untilPrinted(child, /http:\S+\/reports/);
-  await webhook("update", { webhookId, url: new URL("/tide", orders).href });
+  await admin.execute(updateWebhook, { webhookId, url: new URL("/tide", orders).href }, local);
 });
 afterAll(async () => {
   for (const close of closing.reverse()) await close();

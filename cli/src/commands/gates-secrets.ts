@@ -1,4 +1,4 @@
-import { type FoundStore, issueCode, linkSession } from "@tidebase/core";
+import { type FoundStore, issueCode, linkSession, readStoreSettings } from "@tidebase/core";
 import type { Command } from "commander";
 import { type Answer, askFields, missingFields } from "../answer-form.ts";
 import { type Cli, printAnswer } from "../cli.ts";
@@ -7,7 +7,6 @@ import { questionText, type ReadGate } from "../gate-text.ts";
 import { atTerminal, refusePipe, withHuman } from "../human.ts";
 import { jsonValue } from "../options.ts";
 import { facts, plain, seconds } from "../output.ts";
-import { setting } from "../settings.ts";
 import { tell } from "../stores.ts";
 import {
   type AnswerOptions,
@@ -97,8 +96,8 @@ async function filledIn(cli: Cli, gate: ReadGate, options: AnswerOptions): Promi
 }
 
 async function open(cli: Cli, gateId: string, baseUrl: string | undefined): Promise<void> {
-  const given = baseUrl ?? setting(cli.env, "TIDEBASE_PUBLIC_URL");
-  if (given !== undefined) checkBase(given);
+  if (baseUrl !== undefined) checkBase(baseUrl);
+  const given = baseUrl ?? readStoreSettings(cli.env).publicUrl;
   const made = await withHuman(cli, async (backend, found) => {
     refusePipe(cli, found, "A link");
     const base = given ?? (found.kind === "remote" ? found.url : SERVER_HERE);

@@ -1,8 +1,8 @@
-import type { Gate } from "@tidebase/core";
+import { type Gate, visible } from "@tidebase/core";
 import { html } from "hono/html";
 import { type Controls, codeView, decideView, tokenView } from "./decide-view.ts";
 import type { Html } from "./layout.ts";
-import { shown, shownInLine, shownJson } from "./shown.ts";
+import { shownInLine, shownJson } from "./shown.ts";
 import { signInView } from "./sign-in-view.ts";
 
 const REQUIRED = {
@@ -17,7 +17,7 @@ export function gateView(gate: Gate, controls: Controls): Html {
   return html`${controls.code !== undefined && codeView(controls.code)}
 <section>
 <div class="tags"><span class="tag ${gate.status}">${gate.status}</span><span class="tag ${gate.risk}">${gate.risk} risk</span></div>
-<h1>${shown(gate.prompt)}</h1>
+<h1>${visible(gate.prompt)}</h1>
 <dl>${facts(gate)}</dl>
 </section>
 ${gate.data !== null && html`<section><h2 id="data">What it is about</h2><pre tabindex="0" role="region" aria-labelledby="data">${shownJson(gate.data.text)}</pre></section>`}
@@ -33,7 +33,7 @@ function facts(gate: Gate): Html[] {
   return [
     fact(
       "Asked by",
-      html`<bdi>${shown(openedBy)}</bdi>, in workflow <bdi>${shown(workflow)}</bdi>`,
+      html`<bdi>${visible(openedBy)}</bdi>, in workflow <bdi>${visible(workflow)}</bdi>`,
     ),
     fact("Run", html`<code>${runId}</code>`),
     fact("Gate", shownInLine(key === "" ? name : `${name} · ${key}`, 450)),
@@ -42,7 +42,7 @@ function facts(gate: Gate): Html[] {
       fact("Expires", html`${time(expiresAt)}; undecided by then it is not approved`),
     capability !== undefined && fact("Would allow", capabilityText(capability)),
     fact("Asks for", REQUIRED[required]),
-    approvers !== undefined && fact("Approvers", approvers.map(shown).join(", ")),
+    approvers !== undefined && fact("Approvers", approvers.map(visible).join(", ")),
     gate.approvals > 1 && fact("Approvals", votes),
     fact(
       "Digest",
@@ -59,8 +59,8 @@ interface Capability {
 
 function capabilityText({ name, scopes, reason }: Capability): string {
   const what =
-    scopes.length === 0 ? shown(name) : `${shown(name)} (${scopes.map(shown).join(", ")})`;
-  return reason === "" ? what : `${what}: ${shown(reason)}`;
+    scopes.length === 0 ? visible(name) : `${visible(name)} (${scopes.map(visible).join(", ")})`;
+  return reason === "" ? what : `${what}: ${visible(reason)}`;
 }
 
 function decisionView(gate: Gate): Html {
@@ -73,9 +73,9 @@ function decisionView(gate: Gate): Html {
   };
   const hasAnswer = answer !== null && answer.text !== "null";
   return html`<section class="decision ${status}"><h2>${titles[status]}</h2><dl>
-${decidedBy !== null && fact("By", html`<bdi>${shown(decidedBy)}</bdi>${via !== null && `, via ${shown(via)}`}${assurance !== null && ` (${assurance.replace("_", " ")})`}`)}
+${decidedBy !== null && fact("By", html`<bdi>${visible(decidedBy)}</bdi>${via !== null && `, via ${visible(via)}`}${assurance !== null && ` (${assurance.replace("_", " ")})`}`)}
 ${decidedAt !== null && fact("When", time(decidedAt))}
-${note !== null && fact("Note", shown(note))}
+${note !== null && fact("Note", visible(note))}
 </dl>${hasAnswer && html`<pre tabindex="0" role="region" aria-label="Answer">${shownJson(answer.text)}</pre>`}</section>`;
 }
 

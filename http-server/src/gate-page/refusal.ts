@@ -1,6 +1,5 @@
-import { type Problem, TidebaseError, toProblem } from "@tidebase/core";
+import { type Problem, TidebaseError, toProblem, visible } from "@tidebase/core";
 import type { Notice } from "./layout.ts";
-import { shown } from "./shown.ts";
 
 /** A failure as the page tells it. */
 export interface Refusal {
@@ -57,9 +56,9 @@ interface Issue {
 }
 
 function problemsOf({ problems, issues }: Problem): string[] {
-  if (Array.isArray(problems)) return problems.map((problem) => shown(String(problem)));
+  if (Array.isArray(problems)) return problems.map((problem) => visible(String(problem)));
   if (!Array.isArray(issues)) return [];
   return (issues as Issue[]).map(({ path, message }) =>
-    shown(path === "" ? message : `${path}: ${message}`),
+    visible(path === "" ? message : `${path}: ${message}`),
   );
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { visible } from "@tidebase/core";
 import { z } from "zod";
 
 const NOTICE =
@@ -26,14 +27,6 @@ export function untrusted<Data extends object>(
 }
 
 /**
- * Characters that are not seen, or that make others seem to be what they are not: controls but line
- * feed and tab, formats (bidi, zero width, tags), private, unassigned and lone surrogates, separators,
- * blank letters and variation selectors.
- */
-const HIDDEN =
-  /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}\u2800]|\p{Default_Ignorable_Code_Point}/u;
-
-/**
  * Foreign text as it may be shown: hidden characters escaped as `\u{…}`, at most `max` characters and a
  * note of how many are missing.
  */
@@ -41,7 +34,7 @@ export function quote(text: string, max: number): string {
   const parts: string[] = [];
   let [length, taken] = [0, 0];
   for (const character of text) {
-    const part = shown(character);
+    const part = visible(character);
     if (length + part.length > max) break;
     parts.push(part);
     length += part.length;
@@ -49,11 +42,6 @@ export function quote(text: string, max: number): string {
   }
   const missing = text.length - taken;
   return missing === 0 ? parts.join("") : `${parts.join("")}…[${missing} more characters]`;
-}
-
-function shown(character: string): string {
-  if (character === "\n" || character === "\t" || !HIDDEN.test(character)) return character;
-  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }
 
 /** A foreign JSON value as its text, quoted. */

@@ -1,4 +1,4 @@
-import type { AnswerSchema, Field } from "@tidebase/core";
+import { type AnswerSchema, type Field, readField } from "@tidebase/core";
 import { quote } from "../answers/untrusted.ts";
 import type { Form, FormField } from "../form.ts";
 import type { Gate } from "./get-gate.ts";
@@ -40,6 +40,7 @@ export function formOf(gate: Gate, { phrase, expiresAt }: Issued): Form {
       note: { type: "string", title: "Note (optional)", maxLength: NOTE_LENGTH },
     },
     required: ["decision", "phrase"],
+    expiresAt,
   };
 }
 
@@ -114,15 +115,17 @@ export function readForm(
   };
 }
 
-/** Clients send what was left empty as "", and some send numbers as they were typed. */
+/**
+ * Clients send what was left empty as "", and some send everything as it was typed. A text that means
+ * nothing to its field goes on as a text, for core to refuse.
+ */
 function answerOf(
   content: Readonly<Record<string, unknown>>,
   { properties }: AnswerSchema,
 ): Record<string, unknown> {
-  const entries = Object.entries(properties).map(([name, { type }]) => {
+  const entries = Object.entries(properties).map(([name, field]) => {
     const value = content[`${PREFIX}${name}`];
-    const isTyped = typeof value === "string" && (type === "number" || type === "integer");
-    return [name, isTyped && value.trim() !== "" ? Number(value) : value];
+    return [name, typeof value === "string" ? (readField(field, value) ?? value) : value];
   });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined && value !== ""));
 }

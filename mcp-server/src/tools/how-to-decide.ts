@@ -40,17 +40,18 @@ export function waysElsewhere(
   courier = true,
 ): Way[] {
   const signedIn = required === "signed_in";
+  const where = terminalOf(store);
   const ways: Way[] = [];
   if (courier && !signedIn)
     ways.push({
       by: "code",
-      how: `The human runs \`npx tidebase gates code ${gateId} --approve\` (or \`--reject\`) in a terminal of their own${answerSchema === null ? "" : FORM} and tells the code; send it as approvalCode.`,
+      how: `The human runs \`npx tidebase gates code ${gateId} --approve\` (or \`--reject\`) ${where}${answerSchema === null ? "" : FORM} and tells the code; send it as approvalCode.`,
     });
   ways.push({
     by: "terminal",
     how: signedIn
-      ? `The human runs \`npx tidebase gates decide ${gateId} --approve\` (or \`--reject\`) with TIDEBASE_API_KEY set to a key that may approve.`
-      : `The human runs \`npx tidebase gates decide ${gateId} --approve\` (or \`--reject\`) in a terminal of their own.`,
+      ? `The human runs \`npx tidebase gates decide ${gateId} --approve\` (or \`--reject\`) with TIDEBASE_URL set to the server, TIDEBASE_API_KEY to a key that may approve.`
+      : `The human runs \`npx tidebase gates decide ${gateId} --approve\` (or \`--reject\`) ${where}.`,
   });
   const url = pageOf(gateId, store.pageBase);
   if (signedIn || url !== undefined)
@@ -60,6 +61,15 @@ export function waysElsewhere(
       ...(url === undefined ? {} : { url }),
     });
   return ways;
+}
+
+/** Where the human's command finds this store, and is believed. */
+function terminalOf({ kind, foundBy }: Facts["store"]): string {
+  if (kind === "remote")
+    return "at a terminal of the server's machine, or of their own with TIDEBASE_URL and a TIDEBASE_API_KEY that may approve";
+  return foundBy === "TIDEBASE_DATABASE_URL"
+    ? "in a terminal of their own with this TIDEBASE_DATABASE_URL"
+    : "in a terminal of their own";
 }
 
 function pageOf(gateId: string, base: string | undefined): string | undefined {

@@ -130,4 +130,5 @@ export class Outcomes {
     const stored =
       known?.input ?? (await this.#readInput(item.name, item.key).catch(() => undefined));
     return mismatch(item, recordedHash, stored);
-  }}
+  }
+}
