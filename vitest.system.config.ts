@@ -5,11 +5,7 @@ export default defineConfig({
   resolve: { conditions: ["tidebase-source"] },
   ssr: { resolve: { conditions: ["tidebase-source"] } },
   test: {
-    include: [
-      "test/system/**/*.test.ts",
-      "sdk/test/kill.test.ts",
-      "core/test/wake-races.test.ts",
-    ],
+    include: ["test/system/**/*.test.ts", "sdk/test/kill.test.ts", "core/test/wake-races.test.ts"],
     globalSetup: "core/test/support/global-setup.ts",
     env: { TIDEBASE_KILL_TRIALS: "100", TIDEBASE_WAKE_ROUNDS: "1000" },
     fileParallelism: false,

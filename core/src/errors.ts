@@ -98,7 +98,7 @@ export const ERRORS = {
     status: 403,
     title: "The caller may not do this.",
     detail:
-      "Use a key that has the scope named in `scope`; `tidebase keys create` on the server's machine makes one.",
+      "Use a key that has the scope named in `scope`; `tidebase keys create <name> --scopes …` on the server's machine makes one.",
     retry: false,
   },
   store_read_only: {

@@ -10,8 +10,9 @@ import { webhooksText, webhookText } from "../webhook-text.ts";
 
 const CREATE_HELP = `
 The secret that signs its messages is printed once, alone on standard output. URLs are https to a public
-address; TIDEBASE_WEBHOOK_ALLOW of the server names the exceptions. --decides hands its receiver one-time
-codes: only for a place that no agent reads. --url, as everywhere, is the store's server.
+address; TIDEBASE_WEBHOOK_ALLOW names the exceptions, for this command and for the server that sends.
+--decides hands its receiver one-time codes: only for a place that no agent reads. --url, as everywhere, is
+the store's server, which asks for a key with the scope admin; on its machine the database needs none.
 
 Examples:
   $ tidebase webhooks create ops --to https://ops.example.com/hook --events 'run.failed,gate.*'
