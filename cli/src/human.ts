@@ -53,7 +53,7 @@ function adviceFor({ code, data }: TidebaseError, remote: boolean): string | und
   const unknown = remote && code === "scope_missing" && data["scope"] === "approve";
   if (code === "gate_needs_human" || unknown)
     return remote
-      ? "Give TIDEBASE_API_KEY a key with the scope `approve`, or run it at a terminal of the store's machine, on its database."
+      ? "Give TIDEBASE_API_KEY a key with the scope `approve`, or run it at a terminal of the store's machine, on its database (leave TIDEBASE_URL and --url out)."
       : "Run it yourself at a terminal, with its input and output not redirected; or use the gate's page, or a server with a key that has the scope `approve`.";
   return undefined;
 }

@@ -13,6 +13,8 @@ const db = useDatabase();
 const open = useReceivers();
 type Gate = { gateId: string; digest: string; status: string; [member: string]: unknown };
 
+const TEXT = { type: "object", properties: { text: { type: "string" } } };
+
 const decide = (gate: Gate, decision: string, more: object = {}, actor = signedIn("ada")) =>
   db
     .call("gates.resolve", { gateId: gate.gateId, digest: gate.digest, decision, ...more }, actor)
@@ -550,14 +552,18 @@ test("an imported store has the deliveries of the export, no more", async () => 
 test("NUL, surrogates and deep answers come back as they were; notes that cannot are refused", async () => {
   const lease = await db.begun();
   const answer = { a: "\0 \ud800 \u2028", b: [-0.1, 1e300], constructor: { __proto__: null } };
-  const gate = (await db.gate(lease, { data: answer })) as Gate;
+  const gate = (await db.gate(lease, { data: answer, answerSchema: TEXT })) as Gate;
+  expect(gate["data"]).toEqual(JSON.parse(JSON.stringify(answer)));
   expect(await refusal(decide(gate, "approved", { note: "\0" }))).toBe("input_invalid");
-  const decided = await decide(gate, "approved", { answer });
-  expect(decided["answer"]).toEqual(JSON.parse(JSON.stringify(answer)));
-  expect(await decide(gate, "approved", { answer })).toEqual(decided);
+  const said = { text: answer.a };
+  const decided = await decide(gate, "approved", { answer: said });
+  expect(decided["answer"]).toEqual(said);
+  expect(await decide(gate, "approved", { answer: said })).toEqual(decided);
   const deep = JSON.parse(`${"[".repeat(20_000)}${"]".repeat(20_000)}`);
   const next = (await db.gate(lease, { key: "2" })) as Gate;
-  expect(await refusal(decide(next, "approved", { answer: deep }))).toMatch(/^(input_invalid|no)/);
+  expect(await refusal(decide(next, "approved", { answer: deep }))).toMatch(
+    /^(input_invalid|gate_answer_invalid)/,
+  );
 });
 
 test("two branches that take the same signals at once get one each, in order", async () => {
@@ -721,12 +727,15 @@ test("a code that was replaced while it waited at the lock is void, with its ans
 
 test("an answer that holds NUL or a lone surrogate never makes a gate undecidable", async () => {
   const lease = await db.begun();
-  for (const [key, answer] of Object.entries({ nul: "a\0b", lone: "\ud800" })) {
-    const gate = (await db.gate(lease, { key, approvals: 2 })) as Gate;
+  for (const [key, text] of Object.entries({ nul: "a\0b", lone: "\ud800" })) {
+    const [answer, answerSchema] = [{ text }, TEXT];
+    const gate = (await db.gate(lease, { key, approvals: 2, answerSchema })) as Gate;
     await decide(gate, "approved", { answer }, signedIn("one"));
     const second = refusal(decide(gate, "approved", { answer }, signedIn("two")));
     expect.soft(await second, key).toContain("no refusal");
-    const single = (await db.gate(lease, { key: `${key} code`, risk: "high" })) as Gate;
+    const single = (await db.gate(lease, {
+      ...{ key: `${key} code`, risk: "high", answerSchema },
+    })) as Gate;
     const secret = await code(single, "approved", { answer });
     await redeem(single, "approved", "code", secret);
     expect.soft(await refusal(redeem(single, "approved", "code", secret))).toContain("no refusal");

@@ -68,13 +68,15 @@ test("every part of the question is in the digest", async () => {
 
 test("a decision stands: the same again is the same answer, another is refused with the winner", async () => {
   const lease = await db.begun();
-  const gate = await db.gate(lease);
-  const decided = await decide(gate, "approved", { note: "fine", answer: { a: 1, b: [2] } });
+  const properties = { a: { type: "integer" }, b: { type: "string" } };
+  const question = { answerSchema: { type: "object", properties } };
+  const gate = await db.gate(lease, question);
+  const decided = await decide(gate, "approved", { note: "fine", answer: { a: 1, b: "2" } });
   expect(decided).toMatchObject({
     ...{ status: "approved", decidedBy: "ada", assurance: "signed_in", note: "fine" },
-    answer: { a: 1, b: [2] },
+    answer: { a: 1, b: "2" },
   });
-  expect(await decide(gate, "approved", { answer: { b: [2], a: 1 } }, signedIn("bo"))).toEqual(
+  expect(await decide(gate, "approved", { answer: { b: "2", a: 1 } }, signedIn("bo"))).toEqual(
     decided,
   );
   const winner = {
@@ -83,7 +85,7 @@ test("a decision stands: the same again is the same answer, another is refused w
   };
   await expect(decide(gate, "rejected")).rejects.toMatchObject(winner);
   await expect(decide(gate, "approved", { answer: 2 })).rejects.toMatchObject(winner);
-  expect(await db.gate(lease)).toEqual(decided);
+  expect(await db.gate(lease, question)).toEqual(decided);
   expect(await refusal(db.gate(lease, { data: "another" }))).toBe("gate_mismatch");
   const text = "update tidebase.gates set status = 'rejected' where gate_id = $1";
   await expect(db.pool.query(text, [gate.gateId.slice(5)])).rejects.toMatchObject({
@@ -328,6 +330,12 @@ test("an answer fits its form or is refused, and nothing is filled in", async ()
     );
   const answer = { to: "all", urgent: false, limit: 9 };
   expect(await decide(gate, "approved", { answer })).toMatchObject({ status: "approved", answer });
+  const bare = await db.gate(await db.begun());
+  expect(await refusal(decide(bare, "approved", { answer: { a: 1 } })), "nothing was asked").toBe(
+    "gate_answer_invalid",
+  );
+  const rejects = decide(await db.gate(await db.begun(), { answerSchema }), "rejected", { answer });
+  expect(await refusal(rejects), "a rejection says why in a note").toBe("gate_answer_invalid");
   const hostile = { type: "object", properties: { a: { type: "string", pattern: "(a+)+$" } } };
   expect(await refusal(db.gate(await db.begun(), { answerSchema: hostile }))).toBe("input_invalid");
 });

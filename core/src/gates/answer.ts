@@ -56,7 +56,7 @@ export function asksForAnswer({ answerSchema }: { answerSchema: JsonText | null 
 
 /**
  * What is wrong with the answer to an approval, for the human; empty when it fits. A gate without a form
- * takes any answer.
+ * asks for none.
  */
 export function answerProblems(schema: AnswerSchema | null, answer: unknown): string[] {
   if (schema === null) return [];

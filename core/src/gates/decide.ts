@@ -65,7 +65,11 @@ export async function decide(
   const gate = await db.maybe(gates.get, { gateId, gateFloor });
   if (gate === undefined) throw fail("gate_not_found", { gateId });
   const byCode = authority.proofKind === "code";
-  if (gate.status === "open") checkAnswer(context, gate, given, byCode);
+  if (gate.status === "open") {
+    if (authority.proofKind === undefined && authority.assurance === undefined)
+      throw fail("gate_needs_human", { gateId, required: gate.required });
+    checkAnswer(context, gate, given, byCode);
+  }
   const work = {
     ...given,
     ...authority,
@@ -111,8 +115,11 @@ export function problemsOf(
   { answerSchema }: Gate,
   { decision, answer }: Pick<Given, "decision" | "answer">,
 ): string[] {
-  if (decision === "rejected" && answer === undefined) return [];
-  return answerProblems(readJson<AnswerSchema>(answerSchema), answer);
+  const schema = readJson<AnswerSchema>(answerSchema);
+  if (answer !== undefined && decision === "rejected")
+    return ["a rejection takes no answer; say why in a note"];
+  if (answer !== undefined && schema === null) return ["the gate asks for no answer; use a note"];
+  return decision === "rejected" ? [] : answerProblems(schema, answer);
 }
 
 function sameAnswer({ answer }: Gate, given: Given): boolean {

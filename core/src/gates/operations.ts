@@ -231,10 +231,10 @@ export const issueCode = operation({
     if (principal !== undefined && own.includes(principal)) throw fail("gate_own_run", { gateId });
     if (gate.required === "signed_in")
       throw fail("gate_assurance_too_low", { gateId, required: gate.required });
-    const problems = problemsOf(gate, { decision, answer });
-    if (problems.length > 0) throw fail("gate_answer_invalid", { gateId, problems });
     const text = payloadText(answer);
     checkPayload("answer", [text], context);
+    const problems = problemsOf(gate, { decision, answer });
+    if (problems.length > 0) throw fail("gate_answer_invalid", { gateId, problems });
     const code = rules.newCode();
     const shown = { gateId, digest: digest ?? gate.digest };
     const issued = await issueProof(db, {

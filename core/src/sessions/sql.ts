@@ -1,9 +1,14 @@
-import { statement } from "../statement.ts";
+import { fragment, statement } from "../statement.ts";
 
 interface Human {
   readonly name: string;
   readonly principal: string | null;
 }
+
+/** The key behind a session, if there is one, is still good; of the row `s`. */
+const good = fragment`(s.principal is null or exists (
+       select from tidebase.api_keys k
+        where 'key_' || k.key_id = s.principal and k.revoked_at is null and (k.expires_at is null or k.expires_at > tidebase.now())))`;
 
 /** A session that its link has yet to start. */
 export const link = statement<
@@ -18,8 +23,8 @@ export const link = statement<
 export const start = statement<{ linkHash: string; sessionHash: string; lastsMs: number }, Human>(
   "sessions.start",
 )`
-  update tidebase.sessions set session_hash = $session_hash::text, expires_at = tidebase.now() + $lasts_ms::bigint * interval '1 ms'
-   where link_hash = $link_hash::text and session_hash is null and link_expires_at > tidebase.now()
+  update tidebase.sessions s set session_hash = $session_hash::text, expires_at = tidebase.now() + $lasts_ms::bigint * interval '1 ms'
+   where link_hash = $link_hash::text and session_hash is null and link_expires_at > tidebase.now() and ${good}
   returning name, principal`;
 
 /** A session of somebody who showed a key. */
@@ -41,9 +46,7 @@ export const startKnown = statement<
 export const find = statement<{ sessionHash: string }, Human>("sessions.find")`
   select s.name, s.principal from tidebase.sessions s
    where s.session_hash = $session_hash::text and s.expires_at > tidebase.now()
-     and (s.principal is null or exists (
-       select from tidebase.api_keys k
-        where 'key_' || k.key_id = s.principal and k.revoked_at is null and (k.expires_at is null or k.expires_at > tidebase.now())))`;
+     and ${good}`;
 
 /** Ends a session now. */
 export const end = statement<{ sessionHash: string }, { name: string }>("sessions.end")`
