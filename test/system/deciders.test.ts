@@ -1,9 +1,11 @@
 import { createKey, remote, type Scope, toJson } from "@tidebase/core";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { local, newGrant, operationNamed, useDatabase } from "../../core/test/support/database.ts";
-import { startServerProcess } from "../support/servers.ts";
+import { type ServerProcess, startServerProcess } from "../support/servers.ts";
 
 const db = useDatabase();
+const servers: ServerProcess[] = [];
+afterAll(() => Promise.all(servers.map((server) => server.stop())));
 const seed = Number(process.env["TIDEBASE_SEED"] ?? Date.now() % 2 ** 31);
 const RUNS = 50;
 const GATES_A_RUN = 20;
@@ -32,7 +34,7 @@ async function caller(url: string, name: string, scopes: Scope[]) {
 test(`a thousand gates, twenty racing deciders each over two servers: one decision and one event (seed ${seed})`, async () => {
   console.log(`seed ${seed}`);
   const random = randomOf(seed);
-  const servers = await Promise.all([startServerProcess(db.url), startServerProcess(db.url)]);
+  servers.push(await startServerProcess(db.url), await startServerProcess(db.url));
   const urls = servers.map(({ url }) => url) as [string, string];
   const worker = await caller(urls[0], "worker", ["read", "work", "enqueue"]);
   const deciders = await Promise.all(
@@ -78,5 +80,4 @@ test(`a thousand gates, twenty racing deciders each over two servers: one decisi
     expect(events).toHaveLength(GATES_A_RUN);
   }
   expect(decided).toBe(RUNS * GATES_A_RUN);
-  for (const server of servers) await server.stop();
 });
