@@ -24,7 +24,7 @@ export interface Asking {
   ): Promise<Settled<Row>[]>;
 }
 
-/** What operations hold instead of a pool. Every call is one round trip and one commit. */
+/** What operations hold instead of a pool. Every call but `locked` is one round trip and one commit. */
 export interface Database extends Asking {
   /**
    * For what is rare and needs several looks: one transaction that locks the run first, so that every

@@ -24,11 +24,12 @@ export interface Work {
 }
 
 /**
- * Decides under the lock of the gate's run, which everything that changes gates or votes takes first, and locks
- * the proof as it finds it: so each look here sees all that was committed. `proven` is a gate that this very proof decided before.
+ * Decides under the lock of the gate's run, which everything that changes gates or votes takes first, and
+ * locks the proof as it finds it: so each look here sees all that was committed. `proven` is a gate that
+ * this very proof decided before.
  */
 export async function settle(tx: Asking, work: Work) {
-  const { gateId, decision } = work;
+  const { gateId } = work;
   const row = await tx.one(gates.asked, work);
   const asked = { ...row, approvers: readJson<string[]>(row.approvers) };
   const proof = await findProof(tx, work, row.revision);
@@ -37,30 +38,23 @@ export async function settle(tx: Asking, work: Work) {
     return isSame ? "proven" : "decided";
   }
   const votes = await tx.many(gates.votes, { gateId, revision: row.revision });
-  const decider = deciderOf(work, proof);
+  const { said, ...decider } =
+    work.proofKind === undefined ? known(work) : proven(work, work.proofKind, proof);
+  const { level } = decider;
   const voter = decider.principal ?? decider.name;
-  const word =
-    work.proofKind !== undefined && decider.level === undefined
-      ? refused(asked, work)
-      : rule(asked, decider, votes);
-  if (word === "gate_code_invalid") {
-    if (
-      proof?.spent === true &&
-      proof.decision === decision &&
-      votes.some((vote) => vote.voter === voter)
-    )
-      return "voted"; // the same request again
-    if (work.proofKind !== undefined) await tx.many(proofs.miss, { gateId, kind: work.proofKind });
+  if (work.proofKind !== undefined && level === undefined) {
+    const isRepeat = wasSpentOn(work, proof) && votes.some((vote) => vote.voter === voter);
+    return isRepeat ? "voted" : wrongProof(tx, work, work.proofKind, asked);
   }
-  if (word !== "good" || decider.level === undefined)
-    return word === "good" ? "gate_needs_human" : word;
+  const word = rule(asked, decider, votes);
+  if (word !== "good" || level === undefined) return word === "good" ? "gate_needs_human" : word;
   if (proof !== undefined) await tx.one(proofs.spend, proof);
-  const level = decided(asked, { ...decider, voter, assurance: decider.level }, votes);
-  const record = { ...row, ...work, ...decider.said, voter, decider: decider.name };
+  const record = { ...row, ...work, ...said, voter, decider: decider.name };
   if (decider.approves && row.approvals > 1)
-    await tx.maybe(gates.vote, { ...record, name: row.name, level: decider.level });
-  if (level === undefined) return "voted";
-  await tx.many(gates.decide, { ...record, level });
+    await tx.maybe(gates.vote, { ...record, name: row.name, level });
+  const sure = decided(asked, { ...decider, voter, assurance: level }, votes);
+  if (sure === undefined) return "voted";
+  await tx.many(gates.decide, { ...record, level: sure });
   return "resolved";
 }
 
@@ -73,44 +67,51 @@ async function findProof(
   return tx.maybe(proofs.find, { gateId, revision, kind, secretHash });
 }
 
-/** A gate that is over or asks something else says so first; else the proof is wrong. */
-function refused({ over, digest }: Asked, work: Work) {
-  if (over) return "gate_expired";
-  return digest === work.digest ? "gate_code_invalid" : "gate_changed";
+/** The same request again, after its answer was lost, is no wrong try. */
+function wasSpentOn({ decision }: Work, proof: proofs.Proof | undefined): boolean {
+  return proof?.spent === true && proof.decision === decision;
 }
 
-/** Whoever the proof was issued to; without one, the caller. A code brings its answer and note along. */
-function deciderOf(work: Work, proof: proofs.Proof | undefined) {
-  const { proofKind, decision, digest, answer, answerHash, note } = work;
+/** A gate that is over or asks something else says so first; else the proof is wrong, and that is counted. */
+async function wrongProof(tx: Asking, work: Work, kind: ProofKind, { over, digest }: Asked) {
+  if (over) return "gate_expired";
+  if (digest !== work.digest) return "gate_changed";
+  await tx.many(proofs.miss, { gateId: work.gateId, kind });
+  return "gate_code_invalid";
+}
+
+/** The caller, as the transport knows it, and what it says. */
+function known({ name, principal, assurance: level, decision, digest, ...work }: Work) {
+  const { answer, answerHash, note } = work;
+  const approves = decision === "approved";
   const said = { answer, answerHash, note };
-  const common = { approves: decision === "approved", digest };
-  if (proofKind === undefined)
-    return {
-      ...common,
-      ...{
-        name: work.name,
-        principal: work.principal,
-        level: work.assurance,
-        courier: undefined,
-        answerHash,
-        said,
-      },
-    };
+  return { name, principal, courier: undefined, level, approves, digest, answerHash, said };
+}
+
+/**
+ * Whoever the proof was issued to, while it is good for this decision. A code brings its maker's answer and
+ * note along; a form and a token come with what was filled in.
+ */
+function proven(work: Work, kind: ProofKind, proof: proofs.Proof | undefined) {
+  const { decision, digest, answer, answerHash, note } = work;
   const fits = proof?.live === true && (proof.decision === null || proof.decision === decision);
-  const brought = {
-    answer: proof?.answer ?? undefined,
-    answerHash: proof?.answerHash ?? answerHash,
-    note: proof?.note ?? undefined,
-  };
-  const by = proofKind === "code" ? brought : said;
+  const isCode = kind === "code" && proof !== undefined;
+  const said = isCode
+    ? {
+        answer: proof.answer ?? undefined,
+        answerHash: proof.answerHash,
+        note: proof.note ?? undefined,
+      }
+    : { answer, answerHash, note };
   return {
-    ...common,
     name: proof?.issuedBy ?? work.name,
     principal: proof?.principal ?? undefined,
-    level: fits ? levelOf(proofKind) : undefined,
-    courier: proofKind === "code" ? undefined : work.principal,
-    answerHash: by.answerHash,
-    said: by,
+    courier: kind === "code" ? undefined : work.principal,
+    level: fits ? levelOf(kind) : undefined,
+    approves: decision === "approved",
+    digest,
+    answerHash: said.answerHash,
+    said,
   };
 }
 
