@@ -52,15 +52,16 @@ test("no phrase and no code is in anything that an agent reads of the program", 
   await resolve(String(failed));
 
   const taken = new AbortController();
-  human.will((form) => {
+  human.will(() => {
     taken.abort();
-    return { action: "accept", content: { decision: "approved", phrase: phraseIn(form) } };
+    return new Promise(() => {}); // this client answers no more; what comes below comes too late
   });
   const params = { name: "tidebase_resolve_gate", arguments: { gateId: String(late) } };
   Object.assign(params.arguments, { proposedDecision: "approved" });
   await expect(
     agent.client.callTool(params, undefined, { signal: taken.signal }),
   ).rejects.toThrow();
+  await expect.poll(everything).toContain("notifications/cancelled"); // the program has taken the form back
   const content = { decision: "approved", phrase: phraseIn(human.forms.at(-1) ?? expect.fail()) };
   const id = formIds.at(-1) ?? expect.fail("No form was asked for.");
   await transport.send({ jsonrpc: "2.0", id, result: { action: "accept", content } });
