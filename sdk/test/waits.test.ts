@@ -223,7 +223,9 @@ test("steps, sleeps and waits share their names; gates have their own", async ()
       await waitFor("s");
     }),
   ];
-  for (const run of twice) await expect(run).rejects.toMatchObject({ code: "duplicate_step" });
+  const refused = (run: Promise<unknown>) =>
+    expect(run).rejects.toMatchObject({ code: "duplicate_step" });
+  await Promise.all(twice.map(refused));
   const apart = server.tidebase.run("w", async ({ gates, sleep, step }) => {
     await gates.open("s", { prompt: "?" });
     await sleep("s", 1, { key: "1" });
