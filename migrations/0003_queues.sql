@@ -126,6 +126,26 @@ create table tidebase.schedule_fires (
   primary key (schedule_id, fire_at, kind)
 );
 
+-- Cancelled runs whose children are still to be cancelled, each in a transaction of its own. Written with the
+-- cancellation itself, so that a crash in between leaves work, not orphans.
+create table tidebase.cascades (
+  run_id uuid primary key,
+  at timestamptz not null
+);
+
+create function tidebase.cascade() returns trigger language plpgsql as $$
+begin
+  insert into tidebase.cascades (run_id, at)
+  select new.run_id, tidebase.now()
+   where exists (select from tidebase.runs where parent_run_id = new.run_id and not detached
+     and status not in ('completed', 'cancelled'))
+  on conflict do nothing;
+  return null;
+end $$;
+
+create trigger runs_cascade after update of status on tidebase.runs for each row
+  when (new.status = 'cancelled' and old.status <> 'cancelled') execute function tidebase.cascade();
+
 -- The clean-up of a cancelled run: begun once, by the worker that held it, within its grace.
 create table tidebase.cleanups (
   run_id uuid primary key,
@@ -356,7 +376,10 @@ $$;
 -- without limits take no such lock. A repeated call finds its own live grants.
 create function tidebase.claim(
   p_queue text, p_grant_id uuid, p_limit int, p_lease_ms int, p_workflows text[], p_pushed boolean
-) returns table (run_id uuid, epoch bigint, seq bigint, fresh boolean) language plpgsql as $$
+) returns table (
+  run_id uuid, epoch bigint, seq bigint, fresh boolean, workflow text, attempts int, step_count int, lease_ms int,
+  input text, input_meta text
+) language plpgsql as $$
 #variable_conflict use_column
 declare
   q tidebase.queues;
@@ -364,7 +387,8 @@ declare
   v_keyed boolean;
   v_room int := p_limit;
 begin
-  return query select r.run_id, r.epoch, r.last_seq, false from tidebase.runs r
+  return query select r.run_id, r.epoch, r.last_seq, false, r.workflow, r.attempts, r.step_count, r.lease_ms, p.input, p.input_meta
+    from tidebase.runs r left join tidebase.payloads p using (run_id)
     where r.grant_id = p_grant_id and r.status = 'running' and r.queue = p_queue;
   if found then return; end if;
   select * into q from tidebase.queues where queue = p_queue;
@@ -434,12 +458,13 @@ begin
        set status = 'running', epoch = r.epoch + 1, grant_id = p_grant_id, lease_ms = p_lease_ms, last_seq = r.last_seq + 1,
            lease_expires_at = tidebase.now() + p_lease_ms * interval '1 ms', expires_at = null, pushed = p_pushed
       from picked where r.run_id = picked.run_id and r.run_id = any (array(select run_id from picked)) and r.status = 'queued'
-    returning r.run_id, r.epoch, r.last_seq
+    returning r.run_id, r.epoch, r.last_seq, r.workflow, r.attempts, r.step_count, r.lease_ms, r.order_at
   ), rated as (
     update tidebase.queues set rate_window = q.rate_window, rate_used = q.rate_used + (select count(*) from granted)
      where queue = p_queue and q.rate_per_minute is not null
   )
-  select g.run_id, g.epoch, g.last_seq, true from granted g;
+  select g.run_id, g.epoch, g.last_seq, true, g.workflow, g.attempts, g.step_count, g.lease_ms, p.input, p.input_meta
+    from granted g left join tidebase.payloads p on p.run_id = g.run_id order by g.order_at, g.run_id;
 end $$;
 
 create or replace view tidebase.run_view as

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { z } from "zod";
 import { note } from "./access/audit.ts";
 import { openAccess } from "./access/authenticate.ts";
@@ -9,13 +10,16 @@ import { type ErrorCode, TidebaseError } from "./errors.ts";
 import { follow } from "./events/follow.ts";
 import { openHub } from "./events/hub.ts";
 import type { RunEvent } from "./events/schema.ts";
+import { openWatching } from "./events/watch.ts";
 import { expiredGates } from "./gates/expired.ts";
 import { toJson } from "./json-text.ts";
 import { lostWorkers } from "./leases/lost-workers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { pendingMigrations } from "./migrate.ts";
 import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
-import { type Sweep, type SweepStatus, startSweeps } from "./reconciler.ts";
+import { type Probe, startPulse } from "./pulse.ts";
+import { deliveries } from "./pulse-sql.ts";
+import { type AnySweep, openSweeps, type SweepStatus } from "./reconciler.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
 import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
@@ -25,11 +29,15 @@ import { openWebhooks, type WebhookOptions } from "./webhooks/webhooks.ts";
 
 /** What a transport holds: the model, and nothing of Postgres. */
 export interface Core {
-  /** The only way to read or change the store: parses, checks the scope, runs. */
+  /**
+   * The only way to read or change the store: parses, checks the scope, runs. An operation that waits
+   * answers early when the signal is aborted.
+   */
   execute<Op extends AnyOperation>(
     operation: Op,
     input: unknown,
     actor: Actor,
+    signal?: AbortSignal,
   ): Promise<z.output<Op["output"]>>;
   /** Who sends this key. Throws `key_missing` or `key_invalid`. */
   authenticate(bearer: string | undefined): Promise<Actor>;
@@ -62,7 +70,7 @@ export interface CoreOptions {
   readonly readOnly?: boolean;
   /** Whether this process settles what others left behind; every writing process does by default. */
   readonly sweeps?: boolean;
-  /** Pause between two rounds of a sweep, in milliseconds. */
+  /** Pause between two looks for something to do, in milliseconds: at least this, at most a fifth more. */
   readonly sweepEveryMs?: number;
   /**
    * How long the store must have been reached without a break before a lapsed lease counts as a lost
@@ -80,40 +88,43 @@ export function openCore(options: CoreOptions): Core {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const address = openAddress(options);
   const db = openDatabase({ ...options, address });
-  const hub = openHub(db, { address, schema });
+  const hub = openHub(db, { address, schema, watching: () => pulse.start() });
   const { authenticate, hasKeys } = openAccess(db);
   const sweeping = (options.sweeps ?? true) && !readOnly;
   const { touched } = hub;
-  const webhooks = openWebhooks(db, {
-    ...options.webhooks,
-    sends: sweeping && (options.webhooks?.sends ?? true),
-    touched,
-  });
+  const sends = sweeping && (options.webhooks?.sends ?? true);
+  const webhooks = openWebhooks(db, { ...options.webhooks, sends, touched });
   const { checkUrl } = webhooks;
-  const sweeps = startSweeps(
-    db,
-    sweeping ? sweepsOf(options) : [],
-    options.sweepEveryMs ?? 2000,
-    (runIds) => {
-      touched(runIds);
-      if (runIds.length > 0) webhooks.nudge();
-    },
-  );
+  const sweeps = openSweeps(db, sweeping ? sweepsOf(options) : [], (runIds) => {
+    touched(runIds);
+    if (runIds.length > 0) webhooks.nudge();
+  });
+  const sending: Probe = {
+    ...deliveries,
+    told: ({ isDue }) => (isDue ? webhooks.nudge() : undefined),
+  };
+  const probes = [...sweeps.probes, ...(sends ? [sending] : [])];
+  const pulse = startPulse(db, { everyMs: options.sweepEveryMs ?? 1000, probes, watchers: hub });
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // one for each watch
 
   async function execute<Op extends AnyOperation>(
     operation: Op,
     raw: unknown,
     actor: Actor,
+    caller?: AbortSignal,
   ): Promise<z.output<Op["output"]>> {
     await authorize(db, operation, raw, actor);
     const fail = (code: ErrorCode, data = {}) => new TidebaseError(code, data);
     const noted = async (about: unknown, outcome: string): Promise<void> => {
       if (isPrivileged(operation)) await note(db, operation, about, actor, outcome);
     };
+    const watch = openWatching(hub, closing.signal, caller);
     try {
       const input = parseInput(operation, raw);
       await noted(input, "attempted");
-      const answer = await operation.run({ db, actor, limits, checkUrl, fail }, input);
+      const context = { db, actor, limits, signal: watch.signal, watch, checkUrl, fail };
+      const answer = await operation.run(context, input);
       if (operation.effect !== "read") touched(runsTouched(input, answer));
       if (fillsOutbox(operation)) webhooks.nudge();
       await noted({ ...input, ...answer }, "done");
@@ -122,6 +133,8 @@ export function openCore(options: CoreOptions): Core {
     } catch (error) {
       if (error instanceof TidebaseError) await noted(raw, error.code);
       throw error;
+    } finally {
+      watch.end();
     }
   }
 
@@ -133,7 +146,8 @@ export function openCore(options: CoreOptions): Core {
     follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
     status: () => statusOf({ databaseUrl: address.url(), schema }, sweeps.status()),
     async close() {
-      await Promise.all([sweeps.stop(), webhooks.stop()]);
+      closing.abort();
+      await Promise.all([pulse.stop(), sweeps.stop(), webhooks.stop()]);
       await hub.close();
       await db.close();
     },
@@ -141,8 +155,8 @@ export function openCore(options: CoreOptions): Core {
 }
 
 /** What this process settles when others leave it behind; each on its own. */
-function sweepsOf({ sweepGraceMs = 10_000 }: CoreOptions): Sweep[] {
-  return [lostWorkers(sweepGraceMs), dueWaits, expiredGates, staleDeliveries] as Sweep[];
+export function sweepsOf({ sweepGraceMs = 10_000 }: Partial<CoreOptions>): AnySweep[] {
+  return [lostWorkers(sweepGraceMs), dueWaits, expiredGates, staleDeliveries];
 }
 
 async function statusOf(

@@ -199,10 +199,18 @@ async function retrying<T>(work: () => Promise<T>): Promise<T> {
       if (state === undefined || DATABASE_AT_FAULT.test(state))
         throw new TidebaseError("outcome_unknown", { cause: error });
       if (state === READ_ONLY) throw new TidebaseError("store_read_only", { cause: error });
+      if (isTaken(error) && attempt < RETRY_MAX) continue;
       if (INPUT_AT_FAULT.test(state)) throw new TidebaseError("input_refused", { cause: error });
       if (attempt === RETRY_MAX || !RETRYABLE.has(state)) throw error;
     }
   }
+}
+
+/**
+ * Another run became active under the dedupe key after this statement had looked: the next look sees it.
+ */
+function isTaken(error: unknown): boolean {
+  return (error as { constraint?: string }).constraint === "runs_dedupe";
 }
 
 function isAgain(row: unknown): boolean {

@@ -137,6 +137,31 @@ export const ERRORS = {
     detail: "List the stream's versions; they run from 1 without gap.",
     retry: false,
   },
+  run_in_queue: {
+    status: 409,
+    title: "The run belongs to a queue and begins by claim only.",
+    detail:
+      "Let a worker of the queue claim it (`tide.work`), so that the queue's limits and pause hold; `tidebase runs recover` queues it now.",
+    retry: false,
+  },
+  dedupe_conflict: {
+    status: 409,
+    title: "Another run is active under the same dedupe key.",
+    detail: "Wait for the run named in `activeRunId` to end, or cancel it; then try again.",
+    retry: false,
+  },
+  run_not_cancelled: {
+    status: 409,
+    title: "Only a cancelled run is cleaned up.",
+    detail: "Clean up when the run's signal says `run_cancelled`.",
+    retry: false,
+  },
+  cleanup_over: {
+    status: 409,
+    title: "The run's clean-up was begun before, or its grace is over.",
+    detail: "Nothing: leftovers of the run are yours to remove by hand.",
+    retry: false,
+  },
   gate_not_found: {
     status: 404,
     title: "No gate has that id.",
@@ -208,7 +233,7 @@ export const ERRORS = {
   wait_not_found: {
     status: 409,
     title: "The run would wait for something that does not exist.",
-    detail: "Open the gate, set the timer or record the step's failure first.",
+    detail: "Open the gate, set the timer, create the child or record the step's failure first.",
     retry: false,
   },
   key_not_found: {
@@ -300,6 +325,18 @@ export const ERRORS = {
     status: 422,
     title: "The run has as many steps as a run may have.",
     detail: "Split the work over several runs.",
+    retry: false,
+  },
+  run_too_wide: {
+    status: 422,
+    title: "The run has as many children as a run may have.",
+    detail: "Give children children of their own, or let each do more.",
+    retry: false,
+  },
+  run_too_deep: {
+    status: 422,
+    title: "The run lies as deep in a tree of children as a run may.",
+    detail: "Do the work in the run itself, or create a run of its own for it.",
     retry: false,
   },
   step_not_in_review: {

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Scope } from "./access/schema.ts";
 import type { Database } from "./database.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
+import type { Watching } from "./events/watch.ts";
 import type { Lease } from "./leases/schema.ts";
 import type { Limits } from "./limits.ts";
 import type { Refusal } from "./webhooks/address.ts";
@@ -23,6 +24,10 @@ interface Context<Code extends ErrorCode = ErrorCode> {
   readonly db: Database;
   readonly actor: Actor;
   readonly limits: Limits;
+  /** Aborted when nobody waits for the answer any more, or this process closes the store. */
+  readonly signal: AbortSignal | undefined;
+  /** Tells of changes, to those that wait for one. What is opened here ends with the operation. */
+  readonly watch: Watching;
   /** Why no message may go to this URL, or undefined. */
   checkUrl(url: string): Promise<Refusal | undefined>;
   /** Makes one of the declared errors. */

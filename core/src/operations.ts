@@ -1,4 +1,5 @@
 import { createKey, listAudit, listKeys, revokeKey } from "./access/operations.ts";
+import { createChildren, listChildren } from "./children/operations.ts";
 import { listDeliveries, redeliver } from "./deliveries/operations.ts";
 import { listEvents } from "./events/operations.ts";
 import {
@@ -13,7 +14,16 @@ import {
 } from "./gates/operations.ts";
 import { beginRun, completeRun, failRun, heartbeat, releaseRun } from "./leases/operations.ts";
 import type { AnyOperation } from "./operation.ts";
+import {
+  claimRuns,
+  enqueueRuns,
+  getQueue,
+  listQueues,
+  redriveQueue,
+  updateQueue,
+} from "./queues/operations.ts";
 import { recoverRun, reviewStep, runVerdict } from "./recovery/operations.ts";
+import { beginCleanup, cancelRun, endCleanup, setDeadline, watchRuns } from "./runs/cancel.ts";
 import { createRun, getRun, listRuns, overview } from "./runs/operations.ts";
 import { linkSession } from "./sessions/operations.ts";
 import {
@@ -42,10 +52,13 @@ import {
 
 export {
   askForm,
+  cancelRun,
   createKey,
   diffState,
+  enqueueRuns,
   extendGate,
   getGate,
+  getQueue,
   getRun,
   issueCode,
   linkSession,
@@ -53,6 +66,7 @@ export {
   listEvents,
   listGates,
   listKeys,
+  listQueues,
   listRuns,
   listSteps,
   listVersions,
@@ -60,18 +74,23 @@ export {
   readState,
   recoverRun,
   redeemGate,
+  redriveQueue,
   resolveGate,
   reviewStep,
   revokeKey,
   runVerdict,
   sendSignal,
+  setDeadline,
+  updateQueue,
 };
 
 /** Everything Tidebase can do, in the order the docs list it. */
 export const operations: readonly AnyOperation[] = [
   createRun,
+  enqueueRuns,
   beginRun,
   heartbeat,
+  watchRuns,
   releaseRun,
   suspendRun,
   completeRun,
@@ -80,7 +99,16 @@ export const operations: readonly AnyOperation[] = [
   listRuns,
   runVerdict,
   recoverRun,
+  cancelRun,
+  setDeadline,
+  beginCleanup,
+  endCleanup,
   overview,
+  claimRuns,
+  listQueues,
+  getQueue,
+  updateQueue,
+  redriveQueue,
   beginSteps,
   completeSteps,
   failSteps,
@@ -107,6 +135,8 @@ export const operations: readonly AnyOperation[] = [
   setTimer,
   sendSignal,
   takeSignal,
+  createChildren,
+  listChildren,
   createWebhook,
   listWebhooks,
   updateWebhook,

@@ -1,7 +1,17 @@
 import { type Fragment, fragment, statement } from "./statement.ts";
 
 /** Every sweep, as the quarantine and `/ready` name it. */
-export type SweepName = "lost_workers" | "due_waits" | "expired_gates" | "stale_deliveries";
+export type SweepName =
+  | "lost_workers"
+  | "due_waits"
+  | "expired_gates"
+  | "stale_deliveries"
+  | "deadlines"
+  | "unclaimed_runs"
+  | "orphaned_children"
+  | "superseded_runs"
+  | "schedules"
+  | "pushes";
 
 /** A row that failed so often is left alone until its run has another epoch. */
 const tooOften = fragment`5`;

@@ -1,94 +1,136 @@
 import type { Database } from "./database.ts";
 import { TidebaseError } from "./errors.ts";
+import type { Look, Probe } from "./pulse.ts";
 import { quarantine, type SweepName } from "./quarantine-sql.ts";
+import type { Fragment } from "./statement.ts";
+import { runsTouched } from "./touched.ts";
 
 /**
  * Settles what nobody else will: one kind of row, found without a lock and settled in batches that
  * re-check on the locked row. Two processes that sweep at once are harmless.
  */
-export interface Sweep<Item extends { runId: string } = { runId: string }> {
+export interface Sweep<Item extends object = { runId: string }> {
   readonly name: SweepName;
+  /**
+   * Whether there may be something to settle: an index probe, asked by every idle process once a second
+   * (`$machine` is this one). It may say so in vain; a row that is set aside may keep it raised.
+   */
+  readonly due: Fragment;
   /** At most this many rows at a time; a full batch that settled some is followed by another at once. */
   readonly batch: number;
+  /** Told of every look at the store, whether it was reached. */
+  reached?(isReached: boolean): void;
   find(db: Database): Promise<Item[]>;
   /** One outcome for each item; `moved` when somebody else was faster. */
-  settle(db: Database, items: Item[]): Promise<readonly { outcome: string }[]>;
+  settle(db: Database, items: Item[]): Promise<readonly Settled[]>;
+  /** Counts a failure of the item, for items that are no runs: it must not be found for ever. */
+  setAside?(db: Database, item: Item, message: string): Promise<void>;
+}
+
+/** What became of an item, and the runs besides its own that have new events by it. */
+interface Settled {
+  readonly outcome: string;
+  readonly runIds?: readonly string[];
 }
 
 /** What `/ready` tells of a sweep. */
 export interface SweepStatus {
   readonly name: string;
+  /** When it last had nothing to do, or was done with it. */
   readonly lastRunAt: string | null;
   readonly settled: number;
   readonly lastError: string | null;
 }
 
+/** A sweep whose own type of item does not matter. */
+export type AnySweep = Sweep<object>;
+
 const UNSETTLED = ["moved", "input_refused"];
 
-/** Runs each sweep on its own timer; `stop` waits for the rounds under way. */
-export function startSweeps(
+/** Runs each sweep when the pulse says that it has something to do; `stop` waits for the rounds under way. */
+export function openSweeps(
   db: Database,
-  sweeps: readonly Sweep[],
-  everyMs: number,
+  sweeps: readonly AnySweep[],
   touched: (runIds: string[]) => void,
-): { status(): SweepStatus[]; stop(): Promise<void> } {
-  const running = sweeps.map((sweep) => startSweep(db, sweep, everyMs, touched));
+): { probes: readonly Probe[]; status(): SweepStatus[]; stop(): Promise<void> } {
+  const opened = sweeps.map((sweep) => openSweep(db, sweep, touched));
   return {
-    status: () => running.map(({ status }) => status()),
+    probes: opened,
+    status: () => opened.map(({ status }) => status()),
     stop: async () => {
-      await Promise.all(running.map(({ stop }) => stop()));
+      await Promise.all(opened.map(({ stop }) => stop()));
     },
   };
 }
 
-function startSweep(
+function openSweep(
   db: Database,
-  sweep: Sweep,
-  everyMs: number,
+  sweep: AnySweep,
   touched: (runIds: string[]) => void,
-): { status(): SweepStatus; stop(): Promise<void> } {
-  let status: SweepStatus = { name: sweep.name, lastRunAt: null, settled: 0, lastError: null };
+): Probe & { status(): SweepStatus; stop(): Promise<void> } {
+  const { name, due } = sweep;
+  let status: SweepStatus = { name, lastRunAt: null, settled: 0, lastError: null };
   let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let round = Promise.resolve();
+  let round: Promise<void> | undefined;
 
   async function once(): Promise<void> {
-    let lastError: string | null = null;
-    try {
-      for (let more = true; more && !stopped; ) {
-        const items = await sweep.find(db);
-        const settled = items.length === 0 ? 0 : await settle(db, sweep, items);
-        touched(items.map(({ runId }) => runId));
-        status = { ...status, settled: status.settled + settled };
-        more = items.length >= sweep.batch && settled > 0;
-      }
-    } catch (error) {
-      lastError = error instanceof Error ? error.message : String(error);
+    for (let more = true; more && !stopped; ) {
+      const items = await sweep.find(db);
+      const changed = new Set(runsTouched({ items }, undefined));
+      const settled = items.length === 0 ? 0 : await settle(db, sweep, items, changed);
+      touched([...changed]);
+      status = { ...status, settled: status.settled + settled };
+      more = items.length >= sweep.batch && settled > 0;
     }
+  }
+
+  function ran(lastError: string | null): void {
     status = { ...status, lastRunAt: new Date().toISOString(), lastError };
-    if (!stopped) timer = setTimeout(tick, everyMs * (0.9 + Math.random() * 0.2)).unref();
   }
-  function tick(): void {
-    round = once();
+
+  function told({ isReached, isDue, error }: Look): void {
+    sweep.reached?.(isReached);
+    if (round !== undefined || stopped) return;
+    if (isDue) start(error);
+    else ran(error);
   }
-  timer = setTimeout(tick, Math.random() * everyMs).unref();
+
+  function start(error: string | null): void {
+    round = once()
+      .then(
+        () => ran(error),
+        (failure) => ran(failure instanceof Error ? failure.message : String(failure)),
+      )
+      .finally(() => {
+        round = undefined;
+      });
+  }
+
   return {
+    name,
+    due,
+    told,
     status: () => status,
     stop: async () => {
       stopped = true;
-      clearTimeout(timer);
       await round;
     },
   };
 }
 
 /**
- * How many rows were settled. A batch that throws is repeated row by row; a row that fails five times
- * is left alone.
+ * How many rows were settled; `changed` is given the runs that changed by it. A batch that throws is
+ * repeated row by row; a row that fails five times is left alone.
  */
-async function settle(db: Database, sweep: Sweep, items: { runId: string }[]): Promise<number> {
+async function settle(
+  db: Database,
+  sweep: AnySweep,
+  items: object[],
+  changed: Set<string>,
+): Promise<number> {
   try {
     const answers = await sweep.settle(db, items);
+    for (const runId of answers.flatMap(({ runIds = [] }) => runIds)) changed.add(runId);
     for (const [index, item] of items.entries())
       if (answers[index]?.outcome === "input_refused") await setAside(db, sweep, item, "refused");
     return answers.filter(({ outcome }) => !UNSETTLED.includes(outcome)).length;
@@ -97,7 +139,8 @@ async function settle(db: Database, sweep: Sweep, items: { runId: string }[]): P
     const [item, ...others] = items;
     const message = failure instanceof Error ? failure.message.slice(0, 500) : "unknown";
     let settled = 0;
-    if (others.length > 0) for (const one of items) settled += await settle(db, sweep, [one]);
+    if (others.length > 0)
+      for (const one of items) settled += await settle(db, sweep, [one], changed);
     else if (item !== undefined) await setAside(db, sweep, item, message);
     return settled;
   }
@@ -105,9 +148,11 @@ async function settle(db: Database, sweep: Sweep, items: { runId: string }[]): P
 
 async function setAside(
   db: Database,
-  { name }: Sweep,
-  { runId }: { runId: string },
+  sweep: AnySweep,
+  item: object,
   message: string,
 ): Promise<void> {
-  await db.maybe(quarantine, { sweep: name, runId, message });
+  if (sweep.setAside !== undefined) await sweep.setAside(db, item, message);
+  else if ("runId" in item)
+    await db.maybe(quarantine, { sweep: sweep.name, runId: String(item.runId), message });
 }

@@ -4,6 +4,8 @@ import { afterAll, afterEach, expect, test } from "vitest";
 import { type Database, openDatabase } from "../src/database.ts";
 import { type Dispatcher, startDispatcher } from "../src/deliveries/dispatcher.ts";
 import { claim } from "../src/deliveries/sql.ts";
+import { startPulse } from "../src/pulse.ts";
+import { deliveries as due } from "../src/pulse-sql.ts";
 import { readAllowList, resolveName } from "../src/webhooks/address.ts";
 import { newGrant, useDatabase } from "./support/database.ts";
 import { answerWith, type Receiver, senderOf, useReceivers } from "./support/receiver.ts";
@@ -30,11 +32,19 @@ function dispatcher(): Dispatcher {
   const sender = startDispatcher(database, {
     allow: readAllowList(["127.0.0.1"]),
     resolve: resolveName,
-    everyMs: 10,
     touched: () => {},
   });
-  senders.push(sender);
-  return sender;
+  const pulse = startPulse(database, {
+    everyMs: 10,
+    probes: [{ ...due, told: ({ isDue }) => (isDue ? sender.nudge() : undefined) }],
+    watchers: { watched: () => ({ queues: [], runIds: [] }), seen: () => {}, wakeAll: () => {} },
+  });
+  const stop = async () => {
+    await Promise.all([pulse.stop(), sender.stop()]);
+  };
+  const both = { nudge: sender.nudge, stop };
+  senders.push(both);
+  return both;
 }
 
 /** A receiver with its webhook, for runs of a workflow of its own. */

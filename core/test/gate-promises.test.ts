@@ -282,9 +282,9 @@ test("what a gone webhook still had to get is dead, not pending for ever", async
   );
   const database = openDatabase({ databaseUrl: db.url });
   const dispatcher = startDispatcher(database, {
-    ...{ allow: readAllowList(["127.0.0.1"]), resolve: resolveName, everyMs: 10 },
-    touched: () => {},
+    ...{ allow: readAllowList(["127.0.0.1"]), resolve: resolveName, touched: () => {} },
   });
+  dispatcher.nudge();
   const statuses = async () =>
     (
       await db.pool.query(

@@ -6,8 +6,8 @@ import { expect, test } from "vitest";
 import { openDatabase } from "../src/database.ts";
 import { openCore } from "../src/index.ts";
 import { quarantine } from "../src/quarantine-sql.ts";
-import { startSweeps } from "../src/reconciler.ts";
-import { bind } from "../src/statement.ts";
+import { openSweeps } from "../src/reconciler.ts";
+import { bind, fragment } from "../src/statement.ts";
 import { newGrant, untilBlocked, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
@@ -98,26 +98,28 @@ test("a failure is counted under the run's lock, so whoever holds the run is nev
   expect(events).toHaveLength(1);
 });
 
-test("a sweep that settled nothing rests, and counts only what it settled", async () => {
+test("a full batch is followed by another at once; a sweep that settled nothing rests", async () => {
   let found = 0;
   const settled = ["interrupted", "moved"];
   const { runId } = await db.begun();
   const database = openDatabase({ databaseUrl: db.url });
-  const sweeps = startSweeps(
+  const sweeps = openSweeps(
     database,
     [
       {
         name: "lost_workers",
+        due: fragment`true`,
         batch: 1,
         find: async () => [{ runId, found: found++ }],
         settle: async () => [{ outcome: settled.shift() ?? "moved" }],
       },
     ],
-    1,
     () => {},
   );
+  sweeps.probes[0]?.told({ isReached: true, isDue: true, error: null });
   await expect.poll(() => sweeps.status()[0]?.lastRunAt).not.toBeNull();
   expect(sweeps.status()).toMatchObject([{ settled: 1, lastError: null }]);
+  expect(found).toBe(2);
   await sweeps.stop();
   await database.close();
 });

@@ -3,19 +3,31 @@
 export interface Operations {
   /** Create a run, or find the one that this id or idempotency key already made. */
   "runs.create": {
-    input: { runId?: string; workflow: string; input?: unknown; inputMeta?: unknown; idempotencyKey?: string; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; webhooks?: ReadonlyArray<string> };
+    input: { runId?: string; workflow: string; input?: unknown; inputMeta?: unknown; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; deadlineMs?: number; idempotencyKey?: string; webhooks?: ReadonlyArray<string> };
     output: { runId: string; created: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" };
     error: "idempotency_conflict" | "payload_too_large" | "webhook_not_found";
+  };
+  /** Queue up to 1,000 runs in one commit, each with its own outcome. */
+  "runs.enqueue": {
+    input: { items: ReadonlyArray<{ runId?: string; workflow: string; input?: unknown; inputMeta?: unknown; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; deadlineMs?: number; idempotencyKey?: string; webhooks?: ReadonlyArray<string>; priority?: number; maxAttempts?: number; backoff?: { minMs?: number; factor?: number; maxMs?: number }; concurrencyKey?: string; queue?: string; dedupeKey?: string; delayMs?: number; runAt?: string; ttlMs?: number }> };
+    output: { results: ReadonlyArray<{ runId?: string; status?: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; outcome: "created" | "existing" | "deduplicated" | "idempotency_conflict" | "input_refused" }> };
+    error: "payload_too_large" | "webhook_not_found";
   };
   /** Take the run's lease and get its journal; a completed run answers with its result. */
   "runs.begin": {
     input: { runId: string; grantId: string; leaseMs?: number; workflow?: string; version?: string; holder?: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string }; resumeHint?: { command: ReadonlyArray<string>; cwd?: string }; goneEpoch?: number };
     output: { outcome: "begun" | "completed"; epoch: number; leaseMs: number; attempts: number; workflow: string; previousVersion: string | null; input: unknown | null; inputMeta: unknown | null; result: unknown | null; resultMeta: unknown | null; journal: ReadonlyArray<{ name: string; key: string; inputHash?: string; output: unknown; outputMeta?: unknown }>; afterName: string | null; afterKey: string | null; unfinished: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; failures: number; retryInMs: number | null }> };
-    error: "run_not_found" | "run_leased" | "run_cancelled" | "workflow_mismatch";
+    error: "run_not_found" | "run_leased" | "run_in_queue" | "run_cancelled" | "workflow_mismatch";
   };
   /** Extend leases and learn which of them are lost. */
   "runs.heartbeat": {
     input: { items: ReadonlyArray<{ runId: string; epoch: number; grantId: string }> };
+    output: { results: ReadonlyArray<{ outcome: "held" | "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" }> };
+    error: never;
+  };
+  /** How leases stand; answers as soon as one of them is lost, or when the time is over. */
+  "runs.watch": {
+    input: { items: ReadonlyArray<{ runId: string; epoch: number; grantId: string }>; waitMs?: number };
     output: { results: ReadonlyArray<{ outcome: "held" | "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" }> };
     error: never;
   };
@@ -27,7 +39,7 @@ export interface Operations {
   };
   /** Give the lease back and wait; `resumeNow` keeps it because something has happened already. */
   "runs.suspend": {
-    input: { runId: string; epoch: number; grantId: string; waits: { gates?: ReadonlyArray<string>; timers?: ReadonlyArray<{ name: string; key?: string }>; retries?: ReadonlyArray<{ name: string; key?: string }>; signals?: ReadonlyArray<string> } };
+    input: { runId: string; epoch: number; grantId: string; waits: { gates?: ReadonlyArray<string>; timers?: ReadonlyArray<{ name: string; key?: string }>; retries?: ReadonlyArray<{ name: string; key?: string }>; signals?: ReadonlyArray<string>; children?: ReadonlyArray<{ name: string; key?: string }>; joins?: ReadonlyArray<{ name: string; mode: "all" | "any" }> } };
     output: { outcome: "waiting" | "resumeNow"; wakeAt: string | null };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "wait_not_found";
   };
@@ -37,22 +49,22 @@ export interface Operations {
     output: { outcome: "completed" };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large";
   };
-  /** End this attempt with its error; the run rests in `failed` and can be begun again. */
+  /** End this attempt with its error; the run rests in `failed`, or goes back to its queue while attempts are left. */
   "runs.fail": {
-    input: { runId: string; epoch: number; grantId: string; error: { name?: string; message: string; stack?: string }; failureClass?: "step_failed" | "manual_review" | "workflow_error"; orphanedSteps?: ReadonlyArray<{ name: string; key: string }> };
-    output: { outcome: "failed"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; attempts: number };
+    input: { runId: string; epoch: number; grantId: string; error: { name?: string; message: string; stack?: string }; failureClass?: "step_failed" | "manual_review" | "workflow_error"; retryable?: boolean; orphanedSteps?: ReadonlyArray<{ name: string; key: string }> };
+    output: { outcome: "failed"; status: "failed" | "queued"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; retryInMs: number | null };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large";
   };
   /** One run with its step counts and the verdict: is it safe to rerun? */
   "runs.get": {
     input: { runId: string; include?: ReadonlyArray<"input" | "result"> };
-    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
+    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null; runAt: string | null; priority: number; maxAttempts: number | null; deadlineAt: string | null; dedupeKey: string | null; concurrencyKey: string | null; cancelReason: string | null; cancelledBy: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
     error: "run_not_found";
   };
   /** Runs, newest first, filtered; a page at a time. */
   "runs.list": {
-    input: { status?: ReadonlyArray<"pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled">; workflow?: string; tag?: string; failureClass?: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; idempotencyKey?: string; search?: string; since?: string; until?: string; limit?: number; cursor?: string };
-    output: { runs: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null }>; nextCursor: string | null };
+    input: { status?: ReadonlyArray<"pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled">; workflow?: string; queue?: string; parentRunId?: string; tag?: string; failureClass?: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; idempotencyKey?: string; search?: string; since?: string; until?: string; limit?: number; cursor?: string };
+    output: { runs: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null }>; nextCursor: string | null };
     error: "cursor_invalid";
   };
   /** Is it safe to rerun? The answer with its reasons, step by step, and the next action. */
@@ -61,16 +73,70 @@ export interface Operations {
     output: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> };
     error: "run_not_found";
   };
-  /** Make a failed or interrupted run ready to be begun again; a dry run says what that does. */
+  /** Make a failed or interrupted run ready to be begun again, or queue it now; a dry run says what that does. */
   "runs.recover": {
     input: { runId: string; dryRun?: boolean; asOf?: number; reason?: string };
     output: { dryRun: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; seq: number; replayedSteps: number; runAgain: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; held: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; next: string };
-    error: "run_not_found" | "run_completed" | "run_cancelled" | "run_leased" | "run_waiting" | "run_changed";
+    error: "run_not_found" | "run_completed" | "run_cancelled" | "run_leased" | "run_waiting" | "run_changed" | "dedupe_conflict";
+  };
+  /** Cancel a run and the children that are not detached; a dry run says what that reaches. */
+  "runs.cancel": {
+    input: { runId: string; reason?: string; dryRun?: boolean; asOf?: number };
+    output: { dryRun: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; seq: number; descendants: number };
+    error: "run_not_found" | "run_completed" | "run_changed";
+  };
+  /** Give a run another deadline, or none. */
+  "runs.deadline": {
+    input: { runId: string; deadlineMs: number | null; epoch?: number; grantId?: string };
+    output: { deadlineAt: string | null };
+    error: "run_not_found" | "run_completed" | "run_cancelled" | "lease_lost" | "scope_missing";
+  };
+  /** Take the grace in which a cancelled run's last worker may clean up, once. */
+  "cleanups.begin": {
+    input: { runId: string; epoch: number; grantId: string };
+    output: { graceMs: number };
+    error: "run_not_found" | "run_not_cancelled" | "lease_lost" | "cleanup_over";
+  };
+  /** Record how the clean-up of a cancelled run ended. */
+  "cleanups.end": {
+    input: { runId: string; epoch: number; grantId: string; error?: string };
+    output: { outcome: "ended" };
+    error: "run_not_found" | "lease_lost" | "cleanup_over";
   };
   /** Counts of the runs that are not final, and those that need somebody, by id. */
   "runs.overview": {
     input: {  };
     output: { counts: Record<string, unknown>; finishedLastDay: number; stalled: number; openGates: number; oldestGateAt: string | null; attention: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; updatedAt: string }> };
+    error: never;
+  };
+  /** Take the leases of runs that wait in the queue; waits for one when there is none. */
+  "queues.claim": {
+    input: { queue: string; grantId: string; limit?: number; leaseMs?: number; waitMs?: number; workflows?: ReadonlyArray<string>; workerId?: string; version?: string; holder?: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } };
+    output: { runs: ReadonlyArray<{ runId: string; epoch: number; leaseMs: number; attempts: number; workflow: string; previousVersion: string | null; input: unknown | null; inputMeta: unknown | null; journal: ReadonlyArray<{ name: string; key: string; inputHash?: string; output: unknown; outputMeta?: unknown }>; afterName: string | null; afterKey: string | null; unfinished: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; failures: number; retryInMs: number | null }> }> };
+    error: never;
+  };
+  /** Every queue by name: its limits, depth, oldest ready age, dead letters and workers. */
+  "queues.list": {
+    input: { after?: string; limit?: number };
+    output: { queues: ReadonlyArray<{ queue: string; pausedAt: string | null; pausedBy: string | null; concurrency: number | null; keyConcurrency: number | null; ratePerMinute: number | null; webhook: string | null; ready: number; delayed: number; running: number; waiting: number; failed: number; oldestReadyMs: number | null; workers: number }>; nextAfter: string | null };
+    error: never;
+  };
+  /** One queue with the workers that asked for work within a minute. */
+  "queues.get": {
+    input: { queue: string };
+    output: { queue: { queue: string; pausedAt: string | null; pausedBy: string | null; concurrency: number | null; keyConcurrency: number | null; ratePerMinute: number | null; webhook: string | null; ready: number; delayed: number; running: number; waiting: number; failed: number; oldestReadyMs: number | null; workers: number }; workers: ReadonlyArray<{ workerId: string; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; version: string | null; seenAt: string }> };
+    error: never;
+  };
+  /** Pause or resume a queue, set or lift its limits, push its runs to a webhook. */
+  "queues.update": {
+    input: { queue: string; paused?: boolean; concurrency?: number | null; keyConcurrency?: number | null; ratePerMinute?: number | null; webhook?: string | null };
+    output: { queue: { queue: string; pausedAt: string | null; pausedBy: string | null; concurrency: number | null; keyConcurrency: number | null; ratePerMinute: number | null; webhook: string | null; ready: number; delayed: number; running: number; waiting: number; failed: number; oldestReadyMs: number | null; workers: number } };
+    error: "webhook_not_found";
+  };
+  /** Queue a queue's dead letters again, with fresh attempts and their checkpoints. */
+  "queues.redrive": {
+    input: { queue: string; workflow?: string; failureClass?: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; search?: string; until?: string; dryRun?: boolean; limit?: number };
+    output: { dryRun: boolean; until: string; matching: number; redriven: number; skipped: ReadonlyArray<{ runId: string; code: string; activeRunId?: string | null }>; more: boolean };
     error: never;
   };
   /** Record, before their effects, that steps are about to run; settled ones answer with their record. */
@@ -229,6 +295,18 @@ export interface Operations {
     output: { outcome: "taken" | "waiting"; output?: unknown };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "run_too_long" | "step_settled";
   };
+  /** Create the children of a run, or find those that their names and keys already made. */
+  "children.create": {
+    input: { runId: string; epoch: number; grantId: string; children: ReadonlyArray<{ name: string; key?: string; workflow: string; input?: unknown; inputMeta?: unknown; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; deadlineMs?: number; queue?: string; priority?: number; maxAttempts?: number; concurrencyKey?: string; keyLimit?: number; delayMs?: number; detached?: boolean }> };
+    output: { results: ReadonlyArray<{ runId: string; outcome: "created" | "existing" | "child_mismatch"; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" }> };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large" | "run_too_wide" | "run_too_deep";
+  };
+  /** The children of a run with their status, and their results if asked; by name and key. */
+  "children.list": {
+    input: { runId: string; name?: string; afterName?: string; afterKey?: string; limit?: number; include?: ReadonlyArray<"result"> };
+    output: { children: ReadonlyArray<{ name: string; key: string; ordinal: number; runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; ended: boolean; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; errorMessage: string | null; result?: unknown | null; resultMeta?: unknown | null; error?: unknown | null }>; afterName: string | null; afterKey: string | null };
+    error: "run_not_found";
+  };
   /** Make a webhook; the answer is the only time its secret is shown. */
   "webhooks.create": {
     input: { name: string; url: string; events?: ReadonlyArray<string>; workflows?: ReadonlyArray<string>; everyRun?: boolean; invokes?: boolean; decides?: boolean };
@@ -293,8 +371,10 @@ export interface Operations {
 
 export const routes = {
   "runs.create": "POST /v1/runs",
+  "runs.enqueue": "POST /v1/runs/enqueue",
   "runs.begin": "POST /v1/runs/:runId/begin",
   "runs.heartbeat": "POST /v1/runs/heartbeat",
+  "runs.watch": "POST /v1/runs/watch",
   "runs.release": "POST /v1/runs/:runId/release",
   "runs.suspend": "POST /v1/runs/:runId/suspend",
   "runs.complete": "POST /v1/runs/:runId/complete",
@@ -303,7 +383,16 @@ export const routes = {
   "runs.list": "GET /v1/runs",
   "runs.verdict": "GET /v1/runs/:runId/verdict",
   "runs.recover": "POST /v1/runs/:runId/recover",
+  "runs.cancel": "POST /v1/runs/:runId/cancel",
+  "runs.deadline": "POST /v1/runs/:runId/deadline",
+  "cleanups.begin": "POST /v1/runs/:runId/cleanup",
+  "cleanups.end": "POST /v1/runs/:runId/cleanup/end",
   "runs.overview": "GET /v1/overview",
+  "queues.claim": "POST /v1/queues/:queue/claim",
+  "queues.list": "GET /v1/queues",
+  "queues.get": "GET /v1/queues/:queue",
+  "queues.update": "POST /v1/queues/:queue",
+  "queues.redrive": "POST /v1/queues/:queue/redrive",
   "steps.begin": "POST /v1/steps/begin",
   "steps.complete": "POST /v1/steps/complete",
   "steps.fail": "POST /v1/steps/fail",
@@ -330,6 +419,8 @@ export const routes = {
   "timers.set": "POST /v1/runs/:runId/timers",
   "signals.send": "POST /v1/runs/:runId/signals",
   "signals.take": "POST /v1/runs/:runId/signals/take",
+  "children.create": "POST /v1/runs/:runId/children",
+  "children.list": "GET /v1/runs/:runId/children",
   "webhooks.create": "POST /v1/webhooks",
   "webhooks.list": "GET /v1/webhooks",
   "webhooks.update": "POST /v1/webhooks/:webhookId",
@@ -365,6 +456,10 @@ export type ErrorCode =
   | "run_not_found"
   | "step_not_found"
   | "version_not_found"
+  | "run_in_queue"
+  | "dedupe_conflict"
+  | "run_not_cancelled"
+  | "cleanup_over"
   | "gate_not_found"
   | "gate_mismatch"
   | "gate_already_resolved"
@@ -392,6 +487,8 @@ export type ErrorCode =
   | "run_changed"
   | "lease_lost"
   | "run_too_long"
+  | "run_too_wide"
+  | "run_too_deep"
   | "step_not_in_review"
   | "step_settled"
   | "version_conflict"

@@ -13,8 +13,6 @@ export interface DispatcherOptions {
   readonly resolve: Resolve;
   /** Where people reach this server: the base of the links in messages. */
   readonly publicUrl?: string | undefined;
-  /** Pause between two looks at the outbox, in milliseconds, when nobody nudges. */
-  readonly everyMs?: number | undefined;
   /** Called after the commit that gave these runs an event. */
   touched(runIds: readonly string[]): void;
 }
@@ -27,7 +25,6 @@ export interface Dispatcher {
   stop(): Promise<void>;
 }
 
-const EVERY_MS = 1000;
 const SPACING_MS = 50;
 const PATIENCE_MS = 2000;
 
@@ -44,7 +41,6 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
   let again = false;
   let lookedAt = Number.NEGATIVE_INFINITY;
   let nudged: NodeJS.Timeout | undefined;
-  let timer: NodeJS.Timeout | undefined;
 
   function look(): void {
     if (stopped) return;
@@ -52,7 +48,7 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
     if (again) return;
     lookedAt = performance.now();
     looking = claimAll()
-      .catch(() => {}) // the database is away: the timer looks again
+      .catch(() => {}) // the database is away: the pulse nudges again
       .then(() => {
         looking = undefined;
         if (again) look();
@@ -69,13 +65,6 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
     }
   }
 
-  const everyMs = options.everyMs ?? EVERY_MS;
-  const tick = () => {
-    look();
-    timer = setTimeout(tick, everyMs * (0.9 + Math.random() * 0.2)).unref();
-  };
-  timer = setTimeout(tick, Math.random() * everyMs).unref();
-
   return {
     nudge() {
       if (stopped || nudged !== undefined) return;
@@ -87,7 +76,6 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
     },
     async stop() {
       stopped = true;
-      clearTimeout(timer);
       clearTimeout(nudged);
       const patience = setTimeout(() => aborting.abort(), PATIENCE_MS);
       await looking;

@@ -1,4 +1,5 @@
 import type { Sweep } from "../reconciler.ts";
+import { fragment } from "../statement.ts";
 import { settle, stale } from "./sql.ts";
 
 interface Stale {
@@ -12,6 +13,11 @@ const BATCH = 50;
 /** Gives up what a disabled webhook did not get within its day: nobody would ever claim it. */
 export const staleDeliveries: Sweep<Stale> = {
   name: "stale_deliveries",
+  due: fragment`exists (
+      select from tidebase.webhooks w cross join lateral (
+          select from tidebase.deliveries
+           where webhook_id = w.webhook_id and status = 'pending' and expires_at <= (select tidebase.now()) limit 1) d
+       where w.disabled_at is not null)`,
   batch: BATCH,
   find: (db) => db.many(stale, { limit: BATCH }),
   async settle(db, items) {

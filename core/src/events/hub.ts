@@ -1,60 +1,79 @@
+import { randomUUID } from "node:crypto";
 import type { Database } from "../database.ts";
+import type { Watchers } from "../pulse.ts";
 import type { Address } from "../store/address.ts";
-import { openListener, repeat } from "./listener.ts";
+import { openListener } from "./listener.ts";
 import * as events from "./sql.ts";
 
 /** Notifications of one process are at least this far apart; what changes meanwhile travels together. */
 const SPACING_MS = 25;
-/** The safety net: how often the followed runs are looked up, whatever notifications say. */
-const POLL_MS = 1000;
-/** A notification holds fewer than 8,000 bytes; a longer list of runs becomes "all of them". */
-const RUNS_MAX = 150;
-const EVERY_RUN = "*";
+/** While somebody here waits for work: the notification's own answer is what tells him. */
+const WAITING_SPACING_MS = 5;
+/** Of more runs at once nobody is told by name. */
+const RUNS_MAX = 1000;
+/** In place of names when there are too many: everybody looks. */
+const EVERYTHING = "*";
+const QUEUE = "queue:";
 
 /**
- * Tells who follows a run that it has new events. Only a hint: whoever is woken reads the table, and
- * a hint that is lost costs at most one poll.
+ * Tells who follows a run that it has new events, and who waits for a queue that it may have work. Only
+ * a hint: whoever is woken reads the table, and a hint that is lost costs at most one pulse.
  */
-export interface Hub {
+export interface Hub extends Watchers {
   /** Called after the commit that changed these runs. */
   touched(runIds: readonly string[]): void;
   /** Calls `wake` after each change of the run, until the returned function is called. */
   watch(runId: string, wake: () => void): () => void;
+  /** Calls `wake` when the queue may have a run to claim, until the returned function is called. */
+  watchQueue(queue: string, wake: () => void): () => void;
   close(): Promise<void>;
 }
 
-/** Listens and polls only while somebody watches; `close` ends both. */
-export function openHub(db: Database, options: { address: Address; schema: string }): Hub {
+/** Listens only while somebody watches, and a while longer; `watching` is called when somebody begins to. */
+export function openHub(
+  db: Database,
+  options: { address: Address; schema: string; watching: () => void },
+): Hub {
   const channel = `${options.schema.slice(0, 56)}.events`; // a name has 63 bytes; sharing one costs hints
-  const watchers = new Map<string, Set<() => void>>();
-  const heads = new Map<string, number>();
+  const sender = randomUUID().slice(0, 8);
+  const { wake, wakeAll, watched, seen, add, isEmpty } = openWatchers();
+  const listener = openListener(options.address.url, channel, { heard, listening: wakeAll });
   const changed = new Set<string>();
-  const listener = openListener(options.address.url, channel, (message) => {
-    for (const runId of message === EVERY_RUN ? watchers.keys() : message.split(",")) wake(runId);
-  });
   let sending: NodeJS.Timeout | undefined;
-  let stopPolling: (() => void) | undefined;
   let sentAt = 0;
 
-  function wake(runId: string): void {
-    for (const call of watchers.get(runId) ?? []) call();
+  /** `sender,run_…,queue:…`; who sent it has woken its own watchers already. */
+  function heard(message: string): void {
+    const [from, ...keys] = message.split(",");
+    if (from === sender) return;
+    if (keys[0] === EVERYTHING) wakeAll();
+    else keys.forEach(wake);
   }
 
   function send(): void {
     sending = undefined;
     sentAt = performance.now();
-    const message = changed.size > RUNS_MAX ? EVERY_RUN : [...changed].join(",");
+    const runIds = [...changed].slice(0, RUNS_MAX);
+    const isAll = changed.size > RUNS_MAX;
     changed.clear();
-    db.one(events.notify, { channel, message }).catch(() => {}); // lost hints cost one poll
+    db.one(events.notify, { channel, sender, runIds, isAll }).then(
+      ({ parentRunIds, queues }) => {
+        parentRunIds.forEach(wake);
+        for (const queue of queues) wake(QUEUE + queue);
+        if (isAll) wakeAll();
+      },
+      () => {}, // lost hints cost one pulse
+    );
   }
 
-  async function poll(): Promise<void> {
-    const runIds = [...watchers.keys()];
-    for (const { runId, lastSeq } of await db.many(events.heads, { runIds })) {
-      if (!watchers.has(runId)) continue;
-      if (heads.get(runId) !== lastSeq) wake(runId);
-      heads.set(runId, lastSeq);
-    }
+  function watch(key: string, call: () => void): () => void {
+    const remove = add(key, call);
+    listener.start();
+    options.watching();
+    return () => {
+      remove();
+      if (isEmpty()) listener.rest();
+    };
   }
 
   return {
@@ -63,30 +82,66 @@ export function openHub(db: Database, options: { address: Address; schema: strin
         wake(runId);
         if (!db.readOnly) changed.add(runId);
       }
-      if (changed.size > 0 && sending === undefined)
-        sending = setTimeout(send, Math.max(0, sentAt + SPACING_MS - performance.now())).unref();
+      if (changed.size === 0 || sending !== undefined) return;
+      const spacingMs = watched().queues.length > 0 ? WAITING_SPACING_MS : SPACING_MS;
+      sending = setTimeout(send, Math.max(0, sentAt + spacingMs - performance.now())).unref();
     },
-    watch(runId, call) {
-      const calls = watchers.get(runId) ?? new Set();
-      watchers.set(runId, calls.add(call));
-      listener.start();
-      stopPolling ??= repeat(poll, POLL_MS);
-      return () => {
-        calls.delete(call);
-        if (calls.size === 0) {
-          watchers.delete(runId);
-          heads.delete(runId);
-        }
-        if (watchers.size > 0) return;
-        stopPolling?.();
-        stopPolling = undefined;
-        void listener.stop();
-      };
-    },
+    watch,
+    watchQueue: (queue, call) => watch(QUEUE + queue, call),
+    watched,
+    seen,
+    wakeAll,
     async close() {
       clearTimeout(sending);
-      stopPolling?.();
       await listener.stop();
     },
+  };
+}
+
+/** Who watches what in this process: a key is a run's id, or `queue:` and a queue's name. */
+function openWatchers(): Watchers & {
+  wake(key: string): void;
+  add(key: string, call: () => void): () => void;
+  isEmpty(): boolean;
+} {
+  const watchers = new Map<string, Set<() => void>>();
+  const heads = new Map<string, number>();
+
+  function wake(key: string): void {
+    for (const call of watchers.get(key) ?? []) call();
+  }
+
+  return {
+    wake,
+    wakeAll() {
+      for (const key of watchers.keys()) wake(key);
+    },
+    watched() {
+      const keys = [...watchers.keys()];
+      const queues = keys.filter((key) => key.startsWith(QUEUE));
+      return {
+        queues: queues.map((key) => key.slice(QUEUE.length)),
+        runIds: keys.filter((key) => !key.startsWith(QUEUE)),
+      };
+    },
+    seen({ queues, runIds, lastSeqs }) {
+      for (const queue of queues) wake(QUEUE + queue);
+      for (const [n, runId] of runIds.entries()) {
+        const lastSeq = lastSeqs[n];
+        if (lastSeq === undefined || !watchers.has(runId)) continue;
+        if (heads.get(runId) !== lastSeq) wake(runId);
+        heads.set(runId, lastSeq);
+      }
+    },
+    add(key, call) {
+      const calls = watchers.get(key) ?? new Set();
+      watchers.set(key, calls.add(call));
+      return () => {
+        if (!calls.delete(call) || calls.size > 0) return;
+        watchers.delete(key);
+        heads.delete(key);
+      };
+    },
+    isEmpty: () => watchers.size === 0,
   };
 }

@@ -1,4 +1,5 @@
 import type { JsonText } from "../json-text.ts";
+import { claimable } from "../pulse-sql.ts";
 import { statement } from "../statement.ts";
 
 /** No row when the run is unknown. */
@@ -19,14 +20,40 @@ export const list = statement<
        from page)::text as events
     from tidebase.runs r where r.run_id = $run_id::uuid`;
 
-/** The latest event number of each run that somebody follows. */
-export const heads = statement<{ runIds: readonly string[] }, { runId: string; lastSeq: number }>(
-  "events.heads",
-)`
-  select run_id, last_seq from tidebase.runs where run_id = any ($run_ids::uuid[])`;
-
-/** Tells other processes which runs have new events; a hint, sent after the commit. */
-export const notify = statement<{ channel: string; message: string }, { sent: string }>(
-  "events.notify",
-)`
-  select pg_notify($channel::text, $message::text)::text || set_config('synchronous_commit', 'off', true) as sent`;
+/**
+ * Tells other processes which runs, and which parents of theirs, have new events, and which queues have work by that:
+ * a run that is queued, or one whose end made room where there is a limit. A hint, sent after the commit; what it does
+ * not name for its length is `*`. Answers with what the caller cannot know.
+ */
+export const notify = statement<
+  { channel: string; sender: string; runIds: readonly string[]; isAll: boolean },
+  { sent: string; parentRunIds: readonly string[]; queues: readonly string[] }
+>("events.notify")`
+  with changed as materialized (
+    select run_id, parent_run_id, status, queue, run_at from tidebase.runs where run_id = any ($run_ids::uuid[])
+  ), parent as materialized (
+    select p.* from (select distinct parent_run_id from changed where parent_run_id is not null) c cross join lateral (
+      select run_id, status, queue, run_at from tidebase.runs where run_id = c.parent_run_id limit 1) p
+  ), concerned as (
+    select queue, status, run_at from changed where queue is not null
+    union all
+    select queue, status, run_at from parent where queue is not null
+  ), ready as materialized (
+    select queue from concerned where status = 'queued' and run_at <= (select tidebase.now())
+    union
+    select w.queue from (select distinct queue from concerned where status not in ('queued', 'running')) w
+      cross join lateral (select * from tidebase.queues where queue = w.queue limit 1) q
+     where coalesce(q.concurrency, q.key_concurrency, q.key_limits::int) <> 0 and ${claimable}
+  ), told as (
+    select string_agg(key, ',') as keys from (
+      select 'run_' || id as key from unnest($run_ids::uuid[]) id
+      union
+      select 'run_' || run_id from parent
+      union
+      select 'queue:' || queue from ready) named
+  )
+  select pg_notify($channel::text, $sender::text || ',' || case
+        when $is_all::boolean or octet_length(keys) > 7900 then '*' else keys end)::text
+      || set_config('synchronous_commit', 'off', true) as sent,
+    array(select run_id from parent) as parent_run_ids, array(select queue from ready) as queues
+    from told`;

@@ -14,6 +14,9 @@ const floor = fragment`coalesce($gate_floor::text,
 /** What a gate asks for, with the server's floor. */
 const required = fragment`case when tidebase.rank(g.required) >= tidebase.rank(floor.level) then g.required::text else floor.level end`;
 
+/** Runs from the root of a tree down to its deepest child; `LEVELS_MAX` of children/schema.ts. */
+const levelsMax = fragment`32`;
+
 const withFloor = fragment`floor as materialized (select ${floor} as level)`;
 
 /**
@@ -145,15 +148,35 @@ export const asked = statement<
     approvals: number;
     answerHash: string | null;
     over: boolean;
-    /** Keys that opened the gate, had begun its run then, or were the last to begin it. */
+    /**
+     * Keys that opened the gate, had begun its run then, or were the last to begin it or any run of its tree: a child
+     * or a sibling speaks for the same work.
+     */
     own: (string | null)[];
   }
 >("gates.asked")`
-  with ${withFloor}
+  with recursive ${withFloor}, above as (
+    select r.run_id, r.parent_run_id, 1 as level from tidebase.gates g cross join lateral (
+        select run_id, parent_run_id from tidebase.runs where run_id = g.run_id limit 1) r
+     where g.gate_id = $gate_id::uuid
+    union all
+    select r.run_id, r.parent_run_id, above.level + 1 from above cross join lateral (
+        select run_id, parent_run_id from tidebase.runs where run_id = above.parent_run_id limit 1) r
+     where above.level < ${levelsMax}
+  ), tree as (
+    (select run_id, 1 as level from above order by level desc limit 1)
+    union all
+    select r.run_id, tree.level + 1 from tree cross join lateral (
+        select run_id from tidebase.runs where parent_run_id = tree.run_id offset 0) r   -- else planned as a join of all runs
+     where tree.level < ${levelsMax}
+  )
   select g.run_id, g.name, g.key, g.revision, g.digest, g.status, ${required} as required, g.approvers, g.approvals,
-    g.answer_hash, coalesce(g.expires_at <= tidebase.now(), false) as over, array[g.principal, g.worker, h.principal] as own
-    from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g
-    left join lateral (select principal from tidebase.holders where run_id = g.run_id limit 1) h on true`;
+    g.answer_hash, coalesce(g.expires_at <= tidebase.now(), false) as over,
+    array[g.principal, g.worker] || array(
+      select distinct h.principal from tree cross join lateral (
+          select principal from tidebase.holders where run_id = tree.run_id limit 1) h
+       where h.principal is not null) as own
+    from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g`;
 
 /** Those who approved this revision before. */
 export const votes = statement<{ gateId: string; revision: number }, Vote>("gates.votes")`

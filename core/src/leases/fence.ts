@@ -19,6 +19,29 @@ export const held = fragment`held as materialized (
   )`;
 
 /**
+ * `held`, for what may end a run: its parent is locked with it, in the same order, because the end of a child is
+ * told to its parent in the same commit.
+ */
+export const heldWithParents = fragment`family as materialized (
+    select r.* from (
+        select run_id from item
+        union
+        select p.parent_run_id from item cross join lateral (
+          select parent_run_id from tidebase.runs where run_id = item.run_id limit 1) p
+         where p.parent_run_id is not null
+        order by run_id
+      ) one cross join lateral (
+        select run_id, epoch, grant_id, status, last_seq, attempts, failure_class, queue, max_attempts
+          from tidebase.runs where run_id = one.run_id for no key update
+      ) r
+  ), held as materialized (
+    select item.*, r.status, r.last_seq, r.attempts, r.failure_class as recorded_class, r.queue, r.max_attempts,
+      coalesce((r.epoch, r.grant_id) = (item.epoch, item.grant_id), false) as granted,
+      coalesce((r.epoch, r.grant_id, r.status) = (item.epoch, item.grant_id, 'running'), false) as fenced
+      from item join family r using (run_id)
+  )`;
+
+/**
  * Why an item's lease is not good; that the run was cancelled says more than that the lease is
  * lost.
  */

@@ -1,6 +1,7 @@
 import type { Database } from "../database.ts";
 import { readJson } from "../payload.ts";
 import type { Sweep } from "../reconciler.ts";
+import { fragment } from "../statement.ts";
 import { type Holder, isGone, machineOf, thisMachine } from "./holder.ts";
 import * as leases from "./sql.ts";
 
@@ -11,6 +12,11 @@ interface Lost {
 }
 
 const BATCH = 200;
+
+/** Asks for each running run's holder by its key: a join might read the holders of all runs there ever were. */
+const due = fragment`exists (
+      select from tidebase.runs r where r.status = 'running' and (r.lease_expires_at <= (select tidebase.now())
+        or (select h.machine from tidebase.holders h where h.run_id = r.run_id) = $machine::text))`;
 
 /**
  * Interrupts runs whose lease is over, and at once those whose holder was a process of this machine
@@ -24,20 +30,25 @@ export function lostWorkers(graceMs: number): Sweep<Lost> {
   const machine = thisMachine();
   let reachedSince: number | undefined;
 
+  function reached(isReached: boolean): void {
+    if (isReached) reachedSince ??= performance.now();
+    else reachedSince = undefined;
+  }
+
   async function suspects(db: Database) {
     try {
-      const found = await db.many(leases.suspects, { machine: machine ?? "", limit: BATCH });
-      reachedSince ??= performance.now();
-      return found;
+      return await db.many(leases.suspects, { machine: machine ?? "", limit: BATCH });
     } catch (error) {
-      reachedSince = undefined;
+      reached(false);
       throw error;
     }
   }
 
   return {
     name: "lost_workers",
+    due,
     batch: BATCH,
+    reached,
     async find(db) {
       const found = await suspects(db);
       const isSteady = performance.now() - (reachedSince ?? Infinity) >= graceMs;

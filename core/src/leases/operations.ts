@@ -54,7 +54,7 @@ export const beginRun = operation({
       "Steps begun or failed before, at most 1,000.",
     ),
   }),
-  errors: ["run_not_found", "run_leased", "run_cancelled", "workflow_mismatch"],
+  errors: ["run_not_found", "run_leased", "run_in_queue", "run_cancelled", "workflow_mismatch"],
   async run({ db, actor, limits, fail }, { runId, ...given }) {
     const row = await db.maybe(leases.begin, {
       ...given,
@@ -64,7 +64,8 @@ export const beginRun = operation({
       leaseMs: given.leaseMs ?? limits.leaseMs,
     });
     if (row === undefined) throw fail("run_not_found", { runId });
-    const { outcome, epoch, leaseLeftMs, holder, workflow, ...begun } = row;
+    const { outcome, epoch, leaseLeftMs, holder, workflow, queue, ...begun } = row;
+    if (outcome === "run_in_queue") throw fail(outcome, { runId, queue });
     if (outcome === "run_leased") throw fail(outcome, { runId, epoch, leaseLeftMs, holder });
     if (outcome === "run_cancelled") throw fail(outcome, { runId });
     if (outcome === "workflow_mismatch") throw fail(outcome, { runId, workflow });
@@ -158,7 +159,8 @@ export const completeRun = operation({
 
 export const failRun = operation({
   name: "runs.fail",
-  summary: "End this attempt with its error; the run rests in `failed` and can be begun again.",
+  summary:
+    "End this attempt with its error; the run rests in `failed`, or goes back to its queue while attempts are left.",
   route: "POST /v1/runs/:runId/fail",
   effect: "write",
   scope: "work",
@@ -170,12 +172,21 @@ export const failRun = operation({
     failureClass: z
       .enum(["step_failed", "manual_review", "workflow_error"])
       .default("workflow_error"),
+    retryable: z
+      .boolean()
+      .default(true)
+      .describe("False: another attempt would fail the same way, so none is made."),
     orphanedSteps: OrphanedSteps,
   }),
   output: z.strictObject({
     outcome: z.literal("failed"),
-    failureClass: z.enum(FAILURE_CLASSES),
+    status: z.enum(["failed", "queued"]).describe("`queued`: another attempt follows."),
+    failureClass: z
+      .enum(FAILURE_CLASSES)
+      .nullable()
+      .describe("Null while another attempt follows."),
     attempts: z.int(),
+    retryInMs: z.int().nullable(),
   }),
   errors: [...REFUSALS, "payload_too_large"],
   async run(context, { orphanedSteps, ...item }) {
@@ -192,7 +203,8 @@ export const failRun = operation({
     ]);
     if (row === undefined) throw fail("run_not_found", { runId: item.runId });
     if (!("failureClass" in row)) throw fail(row.outcome, { runId: item.runId });
-    if (row.outcome !== "failed") throw fail(row.outcome, { runId: item.runId });
-    return { outcome: row.outcome, failureClass: row.failureClass, attempts: row.attempts };
+    const { outcome, status, failureClass, attempts, retryInMs } = row;
+    if (outcome !== "failed") throw fail(outcome, { runId: item.runId });
+    return { outcome, status, failureClass, attempts, retryInMs };
   },
 });

@@ -35,7 +35,7 @@ export const runVerdict = operation({
 export const recoverRun = operation({
   name: "runs.recover",
   summary:
-    "Make a failed or interrupted run ready to be begun again; a dry run says what that does.",
+    "Make a failed or interrupted run ready to be begun again, or queue it now; a dry run says what that does.",
   route: "POST /v1/runs/:runId/recover",
   effect: "write",
   scope: "operate",
@@ -64,6 +64,7 @@ export const recoverRun = operation({
     "run_leased",
     "run_waiting",
     "run_changed",
+    "dedupe_conflict",
   ],
   async run({ db, actor, fail }, { runId, dryRun, asOf, reason }) {
     const found = await readVerdict(db, runId);
@@ -85,6 +86,8 @@ export const recoverRun = operation({
         leaseLeftMs: acted.leaseLeftMs,
         holder: run.holder,
       });
+    if (outcome === "dedupe_conflict")
+      throw fail(outcome, { runId, activeRunId: acted.activeRunId });
     if (outcome !== "ready") throw fail(outcome, { runId, seq });
     return {
       dryRun,

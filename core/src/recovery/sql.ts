@@ -3,12 +3,17 @@ import type { Run } from "../runs/schema.ts";
 import { statement } from "../statement.ts";
 import type { OpenStepRow } from "./rules.ts";
 
-/** Makes a run at rest ready to be begun, with a fresh budget; changes nothing on a dry run. */
+/**
+ * Makes a run at rest ready to be begun, or queues it now, with a fresh budget; changes nothing on a dry run. A dedupe
+ * key that another active run has meanwhile is answered with that run.
+ */
 export const recover = statement<
   {
     runId: string;
     dryRun: boolean;
     asOf?: number | undefined;
+    /** Whoever redrives means runs that have failed, and no others. */
+    onlyFailed?: boolean;
     actor: string;
     reason?: string | undefined;
   },
@@ -16,8 +21,11 @@ export const recover = statement<
     status: Run["status"];
     seq: number;
     leaseLeftMs: number | null;
+    queue: string | null;
+    activeRunId: string | null;
     outcome:
       | "ready"
+      | "dedupe_conflict"
       | "run_completed"
       | "run_cancelled"
       | "run_leased"
@@ -26,17 +34,23 @@ export const recover = statement<
   }
 >("runs.recover")`
   with held as materialized (
-    select run_id, status, last_seq, lease_expires_at,
+    select run_id, status, last_seq, lease_expires_at, queue, dedupe_key,
       status = 'running' and lease_expires_at > tidebase.now() as live,
-      coalesce(last_seq = $as_of::bigint, true) as unmoved
+      coalesce(last_seq = $as_of::bigint, true) and (status = 'failed' or $only_failed::boolean is not true) as unmoved
       from tidebase.runs where run_id = $run_id::uuid for no key update
+  ), active as materialized (
+    select other.run_id as active_run_id from held cross join lateral (
+      select run_id from tidebase.runs o where (o.queue, o.dedupe_key) = (held.queue, held.dedupe_key)
+         and o.status in ('queued', 'running', 'waiting', 'interrupted') and o.run_id <> held.run_id limit 1) other
+     where held.status = 'failed'
   ), readied as (
     update tidebase.runs r
-       set status = 'pending', failure_class = null, attempts = 0, lease_expires_at = null, ended_at = null,
+       set status = case when r.queue is null then 'pending' else 'queued' end, pushed = false,
+           run_at = case when r.queue is null then r.run_at else tidebase.now() end, failure_class = null, attempts = 0, lease_expires_at = null, ended_at = null,
            last_seq = r.last_seq + 1
       from held
      where r.run_id = $run_id::uuid and not $dry_run::boolean and held.unmoved and not held.live
-       and held.status in ('pending', 'failed', 'interrupted', 'running')
+       and held.status in ('pending', 'queued', 'failed', 'interrupted', 'running') and not exists (select from active)
     returning r.run_id, r.status, r.last_seq
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
@@ -44,14 +58,16 @@ export const recover = statement<
       jsonb_strip_nulls(jsonb_build_object('actor', $actor::text, 'reason', $reason::text)) from readied
   )
   select coalesce(readied.status, held.status) as status, coalesce(readied.last_seq, held.last_seq) as seq,
-    greatest(0, ceil(extract(epoch from held.lease_expires_at - tidebase.now()) * 1000))::int as lease_left_ms, case
+    greatest(0, ceil(extract(epoch from held.lease_expires_at - tidebase.now()) * 1000))::int as lease_left_ms, held.queue,
+    active.active_run_id, case
       when held.status = 'completed' then 'run_completed'
       when held.status = 'cancelled' then 'run_cancelled'
       when not held.unmoved then 'run_changed'
       when held.live then 'run_leased'
       when held.status = 'waiting' then 'run_waiting'
+      when active.active_run_id is not null then 'dedupe_conflict'
       else 'ready' end as outcome
-    from held left join readied using (run_id)`;
+    from held left join readied using (run_id) left join active on true`;
 
 /** Steps that are not completed, those that stop a rerun first, with their latest events; at most 200. */
 export const openSteps = statement<{ runId: string }, OpenStepRow>("runs.open_steps")`
@@ -116,7 +132,7 @@ export const settle = statement<
   ), held as materialized (
     select run_id, status, epoch, last_seq, coalesce(last_seq = $as_of::bigint, true) as unmoved,
       coalesce(status = 'running' and lease_expires_at <= tidebase.now(), false) as stalled,
-      coalesce('timer' = any (waits), false) as waits
+      coalesce('timer' = any (waits), false) as waits, queue
       from tidebase.runs where run_id = $run_id::uuid for no key update
   ), target as materialized (
     select s.run_id, s.name, s.key, s.status,
@@ -135,7 +151,10 @@ export const settle = statement<
   ), counted as (
     update tidebase.runs r
        set last_seq = r.last_seq + 1 + held.stalled::int + held.waits::int, attempts = r.attempts + held.stalled::int,
-           status = case when held.stalled then 'interrupted' when held.waits then 'pending' else r.status end,
+           status = case when not held.stalled and not held.waits then r.status when r.queue is not null then 'queued'
+             when held.stalled then 'interrupted' else 'pending' end,
+           pushed = r.pushed and not held.stalled,
+           run_at = case when r.queue is not null and (held.stalled or held.waits) then tidebase.now() else r.run_at end,
            waits = case when held.waits then null else r.waits end, wake_at = case when held.waits then null else r.wake_at end,
            lease_expires_at = case when held.stalled then null else r.lease_expires_at end
       from settled join held using (run_id) where r.run_id = settled.run_id
@@ -149,7 +168,7 @@ export const settle = statement<
     select run_id, c.last_seq, 'run.woken', tidebase.now(), jsonb_build_object('by', 'review')
       from counted c join held using (run_id) where held.waits
     union all
-    select run_id, c.last_seq - 1, 'run.interrupted', tidebase.now(),
+    select run_id, c.last_seq - 1, case when held.queue is null then 'run.interrupted' else 'run.queued' end, tidebase.now(),
       jsonb_build_object('reason', 'lease_over', 'epoch', held.epoch) from counted c join held using (run_id) where held.stalled
   )
   select coalesce(settled.status, target.status) as status, coalesce(counted.last_seq, held.last_seq) as seq, case

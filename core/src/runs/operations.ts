@@ -1,21 +1,19 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { pageOf, readCursor } from "../cursor.ts";
-import { payloadText } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { checkPayload, JsonObject, Name, Payload, readJson, StoredPayload } from "../payload.ts";
+import { Name, readJson, StoredPayload } from "../payload.ts";
 import { Verdict } from "../recovery/schema.ts";
 import { readVerdict } from "../recovery/verdict.ts";
-import { differences, hash } from "./identity.ts";
+import { contentOf, OwnCreation, Tag } from "./creation.ts";
+import { differences } from "./identity.ts";
 import { FAILURE_CLASSES, Run, RunId, RunSummary, Status, StepCounts } from "./schema.ts";
 import * as runs from "./sql.ts";
 
 /*
- * pending → running → completed, cancelled (final) or failed, interrupted, waiting (at rest).
- * What is at rest is begun again under the next epoch. Final is final: a trigger refuses all else.
+ * pending, queued → running → completed, cancelled (final) or failed, interrupted, waiting (at rest).
+ * What is at rest is begun again, by claim when it has a queue, under the next epoch. Final is final: a trigger refuses all else.
  */
-
-const Tag = Name.min(1).max(100);
 
 export const createRun = operation({
   name: "runs.create",
@@ -25,49 +23,20 @@ export const createRun = operation({
   scope: "enqueue",
   fenced: false,
   because: "Nobody holds a run before it exists; the key or id makes a repeat harmless.",
-  input: z.strictObject({
-    runId: RunId.optional().describe("Made by the caller; else by the server."),
-    workflow: Name.min(1).describe("Name of the workflow; its code lives with the caller."),
-    input: Payload.optional(),
-    inputMeta: Payload.optional().describe("What JSON cannot say of the input; made by the SDK."),
-    idempotencyKey: Name.min(1)
-      .optional()
-      .describe("The same key and body find the same run, for the run's whole life."),
-    tags: z.array(Tag).max(20).default([]).describe("Short words to filter by."),
-    metadata: JsonObject.optional(),
-    webhooks: z
-      .array(Name.min(1))
-      .max(20)
-      .optional()
-      .describe("Names of the webhooks that follow this run, besides those that follow every run."),
-  }),
+  input: z.strictObject(OwnCreation),
   output: z.strictObject({ runId: RunId, created: z.boolean(), status: Status }),
   errors: ["idempotency_conflict", "payload_too_large", "webhook_not_found"],
-  async run(context, { tags, ...given }) {
+  async run(context, given) {
     const { db, actor, limits, fail } = context;
-    const body = {
-      input: given.input,
-      inputMeta: given.inputMeta,
-      metadata: given.metadata,
-      tags: [...new Set(tags)].sort(),
-      ...(given.webhooks !== undefined && { webhooks: [...new Set(given.webhooks)].sort() }),
-    };
-    const texts = {
-      input: payloadText(body.input),
-      inputMeta: payloadText(body.inputMeta),
-      metadata: payloadText(body.metadata),
-    };
-    checkPayload("input", [texts.input, texts.inputMeta], context);
-    checkPayload("metadata", [texts.metadata], context);
-    const { workflow, idempotencyKey, webhooks = [] } = given;
+    const { body, ...content } = contentOf(given, context);
+    const { workflow, idempotencyKey, deadlineMs, webhooks = [] } = given;
     const row = await db.one(runs.create, {
-      ...texts,
-      tags: body.tags,
+      ...content,
       runId: given.runId ?? `run_${uuid()}`,
       named: given.runId !== undefined,
       workflow,
       idempotencyKey,
-      bodyHash: hash(body),
+      deadlineMs,
       maxSteps: limits.steps,
       actor: actor.name,
       webhooks: [...new Set(webhooks)],
@@ -124,6 +93,8 @@ export const getRun = operation({
 const Filters = z.strictObject({
   status: z.array(Status).optional().describe("Any of these."),
   workflow: Name.min(1).optional(),
+  queue: Name.min(1).optional(),
+  parentRunId: RunId.optional().describe("Children of this run."),
   tag: Tag.optional(),
   failureClass: z.enum(FAILURE_CLASSES).optional(),
   idempotencyKey: Name.min(1).optional(),

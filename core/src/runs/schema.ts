@@ -70,6 +70,8 @@ export const RunSummary = z.strictObject({
   leaseExpiresAt: z.iso.datetime().nullable(),
   leaseOver: z.boolean().describe("Running, but its lease has lapsed and nobody took over."),
   errorMessage: z.string().nullable(),
+  queue: z.string().nullable(),
+  parentRunId: RunId.nullable().describe("The run whose child this is."),
 });
 export type RunSummary = z.output<typeof RunSummary>;
 
@@ -84,7 +86,17 @@ export const Run = RunSummary.extend({
   waits: z
     .array(z.string())
     .nullable()
-    .describe("What a suspended run waits for: `gate_…`, `signal_…` and the name, `timer`."),
+    .describe(
+      "What a suspended run waits for: `gate_…`, `signal_…` and the name, `child_…`, `all_…` or `any_…` and the fan-out's name, `timer`.",
+    ),
   wakeAt: z.iso.datetime().nullable().describe("When time alone wakes it."),
+  runAt: z.iso.datetime().nullable().describe("Claimable from then on."),
+  priority: z.int(),
+  maxAttempts: z.int().nullable().describe("Of a run with a queue."),
+  deadlineAt: z.iso.datetime().nullable().describe("Not final by then: cancelled."),
+  dedupeKey: z.string().nullable(),
+  concurrencyKey: z.string().nullable(),
+  cancelReason: z.string().nullable(),
+  cancelledBy: z.string().nullable(),
 });
 export type Run = z.output<typeof Run>;

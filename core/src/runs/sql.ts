@@ -15,6 +15,7 @@ export const create = statement<
     tags: readonly string[];
     idempotencyKey?: string | undefined;
     bodyHash: string;
+    deadlineMs?: number | undefined;
     maxSteps: number;
     actor: string;
     webhooks: readonly string[];
@@ -29,9 +30,9 @@ export const create = statement<
     select webhook_id from tidebase.webhooks where name = any ($webhooks::text[])
   ), made as (
     insert into tidebase.runs
-      (run_id, workflow, status, idempotency_key, body_hash, tags, max_steps, last_seq, created_at)
+      (run_id, workflow, status, idempotency_key, body_hash, tags, deadline_at, max_steps, last_seq, created_at)
     select $run_id::uuid, $workflow::text, 'pending', $idempotency_key::text, $body_hash::text, $tags::text[],
-      $max_steps::int, 1, tidebase.now()
+      tidebase.now() + $deadline_ms::bigint * interval '1 ms', $max_steps::int, 1, tidebase.now()
      where (select count(*) from named) = cardinality($webhooks::text[])
     on conflict do nothing
     returning run_id, status
@@ -92,7 +93,7 @@ export const exists = statement<{ runId: string }, { runId: string }>("runs.exis
   select run_id from tidebase.runs where run_id = $run_id::uuid`;
 
 /** The columns of RunSummary; `r`, `p` and `e` are runs, payloads and the run's last event. */
-const summary = fragment`r.run_id, r.workflow, r.status, r.failure_class, r.attempts, r.tags, r.last_seq,
+const summary = fragment`r.run_id, r.workflow, r.status, r.failure_class, r.attempts, r.tags, r.last_seq, r.queue, r.parent_run_id,
     r.created_at, coalesce(e.at, r.created_at) as updated_at, r.lease_expires_at,
     coalesce(r.status = 'running' and r.lease_expires_at <= tidebase.now(), false) as lease_over,
     p.error_message`;
@@ -103,6 +104,7 @@ const around = fragment`left join tidebase.payloads p on p.run_id = r.run_id
 /** The run with its steps counted by what they mean now. */
 export const get = statement<{ runId: string }, Run & StepCounts>("runs.get")`
   select ${summary}, r.epoch, r.idempotency_key, p.metadata, h.version, h.holder, h.resume_hint, p.error, r.waits, r.wake_at,
+    r.run_at, r.priority, r.max_attempts, r.deadline_at, r.dedupe_key, r.concurrency_key, p.cancel_reason, p.cancelled_by,
     s.completed, s.begun, s.failed, s.manual_review
     from tidebase.runs r ${around}
     left join tidebase.holders h on h.run_id = r.run_id
@@ -121,6 +123,8 @@ export const list = statement<
   {
     status?: readonly string[] | undefined;
     workflow?: string | undefined;
+    queue?: string | undefined;
+    parentRunId?: string | undefined;
     tag?: string | undefined;
     failureClass?: string | undefined;
     idempotencyKey?: string | undefined;
@@ -141,6 +145,8 @@ export const list = statement<
      and r.created_at < coalesce($until::timestamptz, 'infinity')
      and ($status::text[] is null or r.status = any ($status::text[]))
      and ($workflow::text is null or r.workflow = $workflow::text)
+     and ($queue::text is null or r.queue = $queue::text)
+     and ($parent_run_id::uuid is null or r.parent_run_id = $parent_run_id::uuid)
      and ($tag::text is null or r.tags @> array[$tag::text])
      and ($failure_class::text is null or r.failure_class = $failure_class::text)
      and ($idempotency_key::text is null or r.idempotency_key = $idempotency_key::text)

@@ -1,4 +1,5 @@
 import type { Sweep } from "../reconciler.ts";
+import { fragment } from "../statement.ts";
 import * as waits from "./sql.ts";
 
 const BATCH = 200;
@@ -6,6 +7,8 @@ const BATCH = 200;
 /** Makes suspended runs ready whose sleep, timeout or backoff is over. */
 export const dueWaits: Sweep = {
   name: "due_waits",
+  due: fragment`exists (
+      select from tidebase.runs where status = 'waiting' and wake_at <= (select tidebase.now()))`,
   batch: BATCH,
   find: (db) => db.many(waits.due, { limit: BATCH }),
   settle: (db, items) => db.batch(waits.wake, items),

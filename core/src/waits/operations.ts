@@ -29,7 +29,7 @@ export const suspendRun = operation({
   }),
   errors: [...REFUSALS, "wait_not_found"],
   async run({ db, fail }, { waits: given, ...lease }) {
-    const { gates, timers, retries, signals } = given;
+    const { gates, timers, retries, signals, children, joins } = given;
     const { outcome, wakeAt } = await db
       .maybe(waits.suspend, {
         ...lease,
@@ -39,6 +39,10 @@ export const suspendRun = operation({
         retryNames: retries.map(({ name }) => name),
         retryKeys: retries.map(({ key }) => key),
         signals,
+        childNames: children.map(({ name }) => name),
+        childKeys: children.map(({ key }) => key),
+        joinNames: joins.map(({ name }) => name),
+        joinModes: joins.map(({ mode }) => mode),
       })
       .then((row) => row ?? { outcome: "run_not_found" as const, wakeAt: null });
     if (outcome !== "waiting" && outcome !== "resumeNow")

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ChildKey, ChildName } from "../children/schema.ts";
 import { GateId } from "../gates/schema.ts";
 import { Name } from "../payload.ts";
 import { StepKey, StepName } from "../steps/schema.ts";
@@ -18,6 +19,18 @@ export const Waits = z
       .default([])
       .describe("Failed steps, until their backoff is over."),
     signals: z.array(SignalName).max(1000).default([]),
+    children: z
+      .array(z.strictObject({ name: ChildName, key: ChildKey }))
+      .max(1000)
+      .default([])
+      .describe("Until one has ended: completed, cancelled or failed."),
+    joins: z
+      .array(z.strictObject({ name: ChildName, mode: z.enum(["all", "any"]) }))
+      .max(1000)
+      .default([])
+      .describe(
+        "Until all children of a name have ended; or any of them has completed, or none is open.",
+      ),
   })
   .refine(
     (waits) => Object.values(waits).some((some) => some.length > 0),

@@ -8,7 +8,9 @@ import { awake, woken } from "./wake.ts";
 /**
  * Suspends the run unless something it names has happened. What may have happened is looked up in the
  * snapshot, and whatever wakes a run takes one of its event numbers: so a snapshot of another number than
- * the locked row's is too old to say that nothing has.
+ * the locked row's is too old to say that nothing has. A child that goes on after a failure takes none: then what is
+ * said to have happened may be undone by now. That is `resumeNow` at worst, and the code which looks again suspends
+ * again; a child that had been open when it was looked at cannot end unnoticed.
  */
 export const suspend = statement<
   Lease & {
@@ -18,6 +20,10 @@ export const suspend = statement<
     retryNames: readonly string[];
     retryKeys: readonly string[];
     signals: readonly string[];
+    childNames: readonly string[];
+    childKeys: readonly string[];
+    joinNames: readonly string[];
+    joinModes: readonly string[];
   },
   { wakeAt: string | null; outcome: Refused | "waiting" | "resumeNow" | "wait_not_found" | "again" }
 >("runs.suspend")`
@@ -37,12 +43,30 @@ export const suspend = statement<
   ), gate as materialized (
     select g.status, g.expires_at from unnest($gate_ids::uuid[]) w (gate_id) cross join lateral (
         select status, expires_at from tidebase.gates where gate_id = w.gate_id and run_id = $run_id::uuid limit 1) g
+  ), child as materialized (
+    select c.child_run_id as id, r.status in ('completed', 'cancelled', 'failed') as ended
+      from unnest($child_names::text[], $child_keys::text[]) w (name, key)
+      cross join lateral (select child_run_id from tidebase.children
+         where (parent_run_id, name, key) = ($run_id::uuid, w.name, w.key) limit 1) c
+      cross join lateral (select status from tidebase.runs where run_id = c.child_run_id limit 1) r
+  ), joined as materialized (
+    select w.name, w.mode, exists (select from tidebase.children where (parent_run_id, name) = ($run_id::uuid, w.name)) as known,
+      (w.mode = 'any' and exists (select from tidebase.children c cross join lateral (
+             select from tidebase.runs where run_id = c.child_run_id and status = 'completed' limit 1) r
+           where (c.parent_run_id, c.name) = ($run_id::uuid, w.name)))
+        or not exists (select from tidebase.children c cross join lateral (
+             select from tidebase.runs where run_id = c.child_run_id and status not in ('completed', 'cancelled', 'failed') limit 1) r
+           where (c.parent_run_id, c.name) = ($run_id::uuid, w.name)) as satisfied
+      from unnest($join_names::text[], $join_modes::text[]) w (name, mode)
   ), found as materialized (
     select (select count(*) from timer) = cardinality($timer_names::text[]) + cardinality($retry_names::text[])
-        and (select count(*) from gate) = cardinality($gate_ids::uuid[]) as known,
+        and (select count(*) from gate) = cardinality($gate_ids::uuid[])
+        and (select count(*) from child) = cardinality($child_names::text[])
+        and not exists (select from joined where not known) as known,
       (select min(at) from timer) as due,
       coalesce((select min(at) from timer) <= tidebase.now(), false)
         or exists (select from gate where status <> 'open' or expires_at <= tidebase.now())
+        or exists (select from child where ended) or exists (select from joined where satisfied)
         or exists (select from unnest($signals::text[]) w (name) cross join lateral (
              select from tidebase.signals s
               where s.run_id = $run_id::uuid and s.name = w.name collate "C" and s.taken_at is null limit 1) s) as happened
@@ -52,6 +76,8 @@ export const suspend = statement<
            waits = array(select 'gate_' || id from unnest($gate_ids::uuid[]) id)
              || case when found.due is null then '{}' else array['timer'] end
              || array(select 'signal_' || name from unnest($signals::text[]) name)
+             || array(select distinct 'child_' || id from child)
+             || array(select distinct mode || '_' || name from joined)
       from held, seen, found
      where r.run_id = $run_id::uuid and held.fenced and held.last_seq = seen.last_seq and found.known and not found.happened
     returning r.run_id, r.last_seq, r.waits, r.wake_at
@@ -63,7 +89,7 @@ export const suspend = statement<
   select coalesce(suspended.wake_at, held.wake_at) as wake_at, case
       when held.status = 'cancelled' then 'run_cancelled'
       when suspended.run_id is not null then 'waiting'
-      when held.granted and held.status in ('waiting', 'pending') then 'waiting'
+      when held.granted and held.status in ('waiting', 'pending', 'queued') then 'waiting'
       when not held.fenced then 'lease_lost'
       when held.last_seq <> seen.last_seq then 'again'
       when not found.known then 'wait_not_found'
@@ -210,7 +236,10 @@ export const wake = batch<
            for no key update skip locked
       ) r
   ), woken as (
-    update tidebase.runs r set status = 'pending', waits = null, wake_at = null, last_seq = r.last_seq + 2
+    update tidebase.runs r
+       set status = case when r.queue is null then 'pending' else 'queued' end,
+           run_at = case when r.queue is null then r.run_at else tidebase.now() end,
+           waits = null, wake_at = null, last_seq = r.last_seq + 2
       from due where r.run_id = due.run_id and r.run_id = any (array(select run_id from due))
     returning r.run_id, r.last_seq, due.i
   ), logged as (

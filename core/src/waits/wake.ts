@@ -9,5 +9,6 @@ export function woken(what: Fragment): Fragment {
 }
 
 /** How the row `r` of a run changes when `told` says that it wakes; for the `set` of an update. */
-export const awake = fragment`status = case when told.wakes then 'pending' else r.status end,
+export const awake = fragment`status = case when not told.wakes then r.status when r.queue is null then 'pending' else 'queued' end,
+      run_at = case when told.wakes and r.queue is not null then tidebase.now() else r.run_at end,
       waits = case when told.wakes then null else r.waits end, wake_at = case when told.wakes then null else r.wake_at end`;

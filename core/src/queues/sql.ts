@@ -1,0 +1,237 @@
+import type { JsonText } from "../json-text.ts";
+import type { Holder } from "../leases/holder.ts";
+import type { Run } from "../runs/schema.ts";
+import { batch, fragment, items, statement } from "../statement.ts";
+import type { Queue } from "./schema.ts";
+
+interface NewJob {
+  readonly runId: string;
+  readonly workflow: string;
+  readonly queue: string;
+  readonly input?: unknown;
+  readonly inputMeta?: unknown;
+  readonly metadata?: unknown;
+  /** JSON texts: Postgres has no arrays of arrays of different lengths. */
+  readonly tags: string;
+  readonly webhooks: string;
+  readonly idempotencyKey?: string | undefined;
+  readonly bodyHash: string;
+  readonly dedupeKey?: string | undefined;
+  readonly priority: number;
+  readonly runAt?: string | undefined;
+  readonly delayMs?: number | undefined;
+  readonly ttlMs?: number | undefined;
+  readonly deadlineMs?: number | undefined;
+  readonly maxAttempts: number;
+  readonly backoffMinMs?: number | undefined;
+  readonly backoffMaxMs?: number | undefined;
+  readonly backoffFactor?: number | undefined;
+  readonly concurrencyKey?: string | undefined;
+  readonly maxSteps: number;
+  readonly actor: string;
+}
+
+/** All in one commit, by the function that users call in transactions of their own. */
+export const enqueue = batch<
+  NewJob,
+  {
+    i: number;
+    runId: string;
+    status: Run["status"];
+    outcome: "created" | "existing" | "deduplicated" | "idempotency_conflict";
+  }
+>("runs.enqueue")`
+  with ${items({
+    run_id: "uuid",
+    workflow: "text",
+    queue: "text",
+    input: "text",
+    input_meta: "text",
+    metadata: "text",
+    tags: "text",
+    webhooks: "text",
+    idempotency_key: "text",
+    body_hash: "text",
+    dedupe_key: "text",
+    priority: "smallint",
+    run_at: "timestamptz",
+    delay_ms: "bigint",
+    ttl_ms: "bigint",
+    deadline_ms: "bigint",
+    max_attempts: "int",
+    backoff_min_ms: "bigint",
+    backoff_max_ms: "bigint",
+    backoff_factor: "real",
+    concurrency_key: "text",
+    max_steps: "int",
+    actor: "text",
+  })}
+  select made.i, made.run_id, made.status, made.outcome
+    from tidebase.make_runs((select array_agg(row(run_id, workflow, queue, input, input_meta, metadata,
+        array(select json_array_elements_text(tags::json)),
+        array(select webhook_id from tidebase.webhooks w where w.name in (select json_array_elements_text(webhooks::json))),
+        idempotency_key, body_hash, dedupe_key, priority, run_at, delay_ms, ttl_ms, deadline_ms, max_attempts,
+        backoff_min_ms, backoff_max_ms, backoff_factor, concurrency_key, null, null, null, false, max_steps, actor
+      )::tidebase.new_run order by i) from item)) made
+   order by made.i`;
+
+/** Those of the names that no webhook has. */
+export const unknownWebhooks = statement<{ names: readonly string[] }, { name: string }>(
+  "webhooks.unknown",
+)`
+  select name from unnest($names::text[]) name
+   where not exists (select from tidebase.webhooks w where w.name = name collate "C")`;
+
+/**
+ * Claims up to `limit` runs; a repeated call finds its own live grants. `holders` and the event are written here, once
+ * for each new grant, and the worker's visit at most every ten seconds.
+ */
+export const claim = statement<
+  {
+    queue: string;
+    grantId: string;
+    limit: number;
+    leaseMs: number;
+    workflows?: readonly string[] | undefined;
+    workerId?: string | undefined;
+    version?: string | undefined;
+    machine?: string | undefined;
+    holder?: Holder | undefined;
+    principal?: string | undefined;
+  },
+  {
+    runId: string;
+    epoch: number;
+    leaseMs: number;
+    attempts: number;
+    workflow: string;
+    previousVersion: string | null;
+    stepCount: number;
+    input: JsonText | null;
+    inputMeta: JsonText | null;
+  }
+>("queues.claim")`
+  with seen as (
+    insert into tidebase.workers as w (worker_id, queue, holder, version, seen_at)
+    select $worker_id::uuid, $queue::text, $holder::text, $version::text, tidebase.now() where $worker_id::uuid is not null
+    on conflict (queue, worker_id) do update set holder = excluded.holder, version = excluded.version, seen_at = excluded.seen_at
+      where w.seen_at < excluded.seen_at - interval '10 seconds'
+  ), claimed as materialized (
+    select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, $workflows::text[], false)
+  ), noted as (
+    insert into tidebase.holders as h (run_id, epoch, machine, holder, version, principal)
+    select run_id, epoch, $machine::text, $holder::text, $version::text, $principal::text from claimed where fresh
+    on conflict (run_id) do update set epoch = excluded.epoch, machine = excluded.machine, holder = excluded.holder,
+      previous_version = h.version, version = excluded.version, principal = excluded.principal
+    returning h.run_id, h.previous_version
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, seq, 'run.begun', tidebase.now(), jsonb_strip_nulls(jsonb_build_object(
+      'epoch', epoch, 'queue', $queue::text, 'version', $version::text, 'machine', $machine::text)) from claimed where fresh
+  )
+  select c.run_id, c.epoch, c.lease_ms, c.attempts, c.workflow,
+    case when c.fresh then noted.previous_version else h.previous_version end as previous_version,
+    c.step_count, c.input, c.input_meta
+    from claimed c left join noted using (run_id)
+    left join lateral (select previous_version from tidebase.holders where run_id = c.run_id limit 1) h on not c.fresh`;
+
+/** Names of queues by a walk over the index: one probe for each. */
+const names = fragment`recursive live as (
+    (select queue from tidebase.runs where queue is not null and status not in ('completed', 'cancelled') order by queue limit 1)
+    union all
+    select (select r.queue from tidebase.runs r where r.queue > live.queue and r.status not in ('completed', 'cancelled')
+      order by r.queue limit 1) from live where live.queue is not null
+  ), named as (
+    select queue from live where queue is not null
+    union select queue from tidebase.queues
+    union select queue from tidebase.workers where seen_at > tidebase.now() - interval '1 minute'
+  )`;
+
+const facts = fragment`named.queue, q.paused_at, q.paused_by, q.concurrency, q.key_concurrency, q.rate_per_minute,
+    w.name as webhook, n.ready, n.delayed, n.running, n.waiting, n.failed, n.oldest_ready_ms,
+    (select count(*) from tidebase.workers w where w.queue = named.queue and w.seen_at > tidebase.now() - interval '1 minute')
+      as workers`;
+
+const around = fragment`left join tidebase.queues q on q.queue = named.queue
+    left join tidebase.webhooks w on w.webhook_id = q.webhook_id
+    cross join lateral (
+      select count(*) filter (where status = 'queued' and run_at <= tidebase.now()) as ready,
+        count(*) filter (where status = 'queued' and run_at > tidebase.now()) as delayed,
+        count(*) filter (where status = 'running') as running, count(*) filter (where status = 'waiting') as waiting,
+        count(*) filter (where status = 'failed') as failed,
+        ceil(extract(epoch from tidebase.now() - min(run_at) filter (where status = 'queued' and run_at <= tidebase.now()))
+          * 1000)::float8 as oldest_ready_ms
+        from tidebase.runs r where r.queue = named.queue and r.status not in ('completed', 'cancelled')
+    ) n`;
+
+/** By name, after the one given. */
+export const list = statement<{ after: string; limit: number }, Queue>("queues.list")`
+  with ${names} select ${facts} from named ${around}
+   where named.queue > $after::text collate "C" order by named.queue limit $limit::int`;
+
+/** Always a row: a queue nobody has used yet is an empty one. */
+export const get = statement<{ queue: string }, Queue>("queues.get")`
+  select ${facts} from (select $queue::text collate "C" as queue) named ${around}`;
+
+/** Those that asked for work within a minute, the latest first; at most a hundred. */
+export const workers = statement<
+  { queue: string },
+  { workerId: string; holder: JsonText | null; version: string | null; seenAt: string }
+>("queues.workers")`
+  select worker_id, holder, version, seen_at from tidebase.workers
+   where queue = $queue::text and seen_at > tidebase.now() - interval '1 minute' order by seen_at desc limit 100`;
+
+/** Changes what is given; `null` takes a limit away. No row when the webhook is unknown. */
+export const update = statement<
+  {
+    queue: string;
+    actor: string;
+    paused?: boolean | undefined;
+    setConcurrency: boolean;
+    concurrency?: number | null | undefined;
+    setKeyConcurrency: boolean;
+    keyConcurrency?: number | null | undefined;
+    setRatePerMinute: boolean;
+    ratePerMinute?: number | null | undefined;
+    setWebhook: boolean;
+    webhook?: string | null | undefined;
+  },
+  { queue: string }
+>("queues.update")`
+  with target as materialized (
+    select (select webhook_id from tidebase.webhooks where name = $webhook::text) as webhook_id
+  )
+  insert into tidebase.queues as q (queue, paused_at, paused_by, concurrency, key_concurrency, rate_per_minute, webhook_id)
+  select $queue::text, case when $paused::boolean then tidebase.now() end, case when $paused::boolean then $actor::text end,
+    $concurrency::int, $key_concurrency::int, $rate_per_minute::int, target.webhook_id
+    from target where $webhook::text is null or target.webhook_id is not null
+  on conflict (queue) do update set
+    paused_at = case when $paused::boolean is null then q.paused_at when $paused::boolean then coalesce(q.paused_at, excluded.paused_at) end,
+    paused_by = case when $paused::boolean is null then q.paused_by when $paused::boolean then coalesce(q.paused_by, excluded.paused_by) end,
+    concurrency = case when $set_concurrency::boolean then excluded.concurrency else q.concurrency end,
+    key_concurrency = case when $set_key_concurrency::boolean then excluded.key_concurrency else q.key_concurrency end,
+    rate_per_minute = case when $set_rate_per_minute::boolean then excluded.rate_per_minute else q.rate_per_minute end,
+    webhook_id = case when $set_webhook::boolean then excluded.webhook_id else q.webhook_id end
+  returning q.queue`;
+
+/** Failed runs of the queue, the oldest first, and the instant that this was read at. */
+export const dead = statement<
+  {
+    queue: string;
+    workflow?: string | undefined;
+    failureClass?: string | undefined;
+    search?: string | undefined;
+    until?: string | undefined;
+    limit: number;
+  },
+  { runId: string | null; until: string }
+>("queues.dead")`
+  with given as materialized (select coalesce($until::timestamptz, tidebase.now()) as until)
+  select dead.run_id, given.until from given left join lateral (
+    select r.run_id from tidebase.runs r left join tidebase.payloads p using (run_id)
+     where r.queue = $queue::text and r.status = 'failed' and r.ended_at <= given.until
+       and ($workflow::text is null or r.workflow = $workflow::text)
+       and (r.failure_class = $failure_class::text or $failure_class::text is null and r.failure_class <> 'manual_review')
+       and ($search::text is null or strpos(lower(p.error_message), lower($search::text)) > 0)
+     order by r.ended_at, r.run_id limit $limit::int
+  ) dead on true`;

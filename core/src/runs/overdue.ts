@@ -1,0 +1,38 @@
+import type { Database } from "../database.ts";
+import type { Sweep } from "../reconciler.ts";
+import { type Batch, fragment } from "../statement.ts";
+import * as sql from "./cancel-sql.ts";
+
+const BATCH = 200;
+
+/** Cancels runs that are not final at their deadline. */
+export const deadlines: Sweep = {
+  name: "deadlines",
+  batch: BATCH,
+  due: fragment`exists (select from tidebase.runs
+    where deadline_at <= tidebase.now() and status not in ('completed', 'cancelled'))`,
+  find: (db) => db.many(sql.deadlines, { limit: BATCH }),
+  settle: (db, items) => end(db, sql.pastDeadline, items, "deadline"),
+};
+
+/** Cancels queued runs that nobody began in time. */
+export const unclaimedRuns: Sweep = {
+  name: "unclaimed_runs",
+  batch: BATCH,
+  due: fragment`exists (select from tidebase.runs where status = 'queued' and expires_at <= tidebase.now())`,
+  find: (db) => db.many(sql.expiring, { limit: BATCH }),
+  settle: (db, items) => end(db, sql.unclaimed, items, "expired"),
+};
+
+function end<Row>(
+  db: Database,
+  statement: Batch<sql.Cancellation, Row>,
+  items: readonly { runId: string }[],
+  reason: string,
+) {
+  const actor = "tidebase";
+  return db.batch(
+    statement,
+    items.map(({ runId }) => ({ runId, reason, actor })),
+  );
+}
