@@ -19,7 +19,10 @@ import { pendingMigrations } from "./migrate.ts";
 import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 import { type Probe, startPulse } from "./pulse.ts";
 import { deliveries } from "./pulse-sql.ts";
+import { pushes } from "./queues/push.ts";
 import { type AnySweep, openSweeps, type SweepStatus } from "./reconciler.ts";
+import { orphanedChildren } from "./runs/cascade.ts";
+import { deadlines, unclaimedRuns } from "./runs/overdue.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
 import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
@@ -156,7 +159,16 @@ export function openCore(options: CoreOptions): Core {
 
 /** What this process settles when others leave it behind; each on its own. */
 export function sweepsOf({ sweepGraceMs = 10_000 }: Partial<CoreOptions>): AnySweep[] {
-  return [lostWorkers(sweepGraceMs), dueWaits, expiredGates, staleDeliveries];
+  return [
+    lostWorkers(sweepGraceMs),
+    dueWaits,
+    deadlines,
+    unclaimedRuns,
+    orphanedChildren,
+    expiredGates,
+    pushes,
+    staleDeliveries,
+  ] as AnySweep[];
 }
 
 async function statusOf(

@@ -261,6 +261,24 @@ export const ERRORS = {
       "`reason` says why. Use https to a public address, or have TIDEBASE_WEBHOOK_ALLOW name the host.",
     retry: false,
   },
+  schedule_not_found: {
+    status: 404,
+    title: "No schedule has that name.",
+    detail: "List the schedules to find the one you mean.",
+    retry: false,
+  },
+  cron_invalid: {
+    status: 422,
+    title: "The schedule's cron expression or time zone is not valid.",
+    detail: "Write what `problem` says.",
+    retry: false,
+  },
+  schedule_contradiction: {
+    status: 422,
+    title: "The schedule would make up for all missed fires at once and hold them back.",
+    detail: "With `catchUp: all` let runs overlap (`overlap: allow`), or catch up the `latest` only.",
+    retry: false,
+  },
   delivery_not_found: {
     status: 404,
     title: "No delivery has that id.",

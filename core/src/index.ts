@@ -2,6 +2,7 @@ export { LOCAL } from "./access/authenticate.ts";
 export { machineUser } from "./access/machine-user.ts";
 export { SCOPES, type Scope } from "./access/schema.ts";
 export { type Backend, localBackend, remote } from "./backend.ts";
+export { listChildren } from "./children/operations.ts";
 export { type Core, type CoreOptions, type CoreStatus, openCore } from "./core.ts";
 export { listDeliveries, redeliver } from "./deliveries/operations.ts";
 export { DELIVERY_STATUSES } from "./deliveries/schema.ts";
@@ -30,10 +31,13 @@ export { migrate, pendingMigrations } from "./migrate.ts";
 export { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 export {
   askForm,
+  cancelRun,
   createKey,
   diffState,
+  enqueueRuns,
   extendGate,
   getGate,
+  getQueue,
   getRun,
   issueCode,
   linkSession,
@@ -41,6 +45,7 @@ export {
   listEvents,
   listGates,
   listKeys,
+  listQueues,
   listRuns,
   listSteps,
   listVersions,
@@ -49,11 +54,13 @@ export {
   readState,
   recoverRun,
   redeemGate,
+  redriveQueue,
   resolveGate,
   reviewStep,
   revokeKey,
   runVerdict,
   sendSignal,
+  updateQueue,
 } from "./operations.ts";
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
 export { SESSION_MS } from "./sessions/sessions.ts";

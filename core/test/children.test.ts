@@ -229,7 +229,7 @@ test("a child that failed and goes on is open again for a join", async () => {
   const { parent, children } = await family("a", "b");
   const [a, b] = children as [Lease, Lease];
   await fail(a);
-  await db.call("runs.recover", { runId: a.runId });
+  await db.call("runs.recover", { runId: a.runId, dryRun: false });
   expect(await suspend(parent, { joins: [{ name: "part", mode: "all" }] })).toMatchObject({
     outcome: "waiting",
   });
@@ -326,7 +326,7 @@ test("no key that works in the tree of a run decides a gate of that tree", async
   for (const asking of [root, child, last]) {
     const gate = await db.gate(asking);
     for (const actor of [rooted, middle, leafed, sibling])
-      expect(await decides(gate, actor)).toBe("gate_own_run");
+      expect(await decides(gate, actor), actor.name).toBe("gate_own_run");
     const { gateId } = gate;
     const code = { gateId, decision: "approved" };
     expect(await refusal(db.call("gates.code", code, leafed))).toBe("gate_own_run");

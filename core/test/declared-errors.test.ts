@@ -34,6 +34,8 @@ const onRun = async (runId: Promise<string> | string, more: object = {}) => ({
 const error = { message: "x" };
 const review = { name: "s", decision: "retry", reason: "looked", dryRun: false };
 
+const child = { name: "c", workflow: "w" };
+
 const NO_WEBHOOK = { webhookId: "webhook_00000000-0000-7000-8000-000000000000" };
 const NO_DELIVERY = { deliveryId: "delivery_00000000-0000-7000-8000-000000000000" };
 const hook = { name: "hook", url: "https://93.184.215.14/", events: ["run.created"] };
@@ -170,6 +172,31 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
       return { ...lease, name: "t", signal: "s" };
     },
   },
+  "children.create": {
+    ...refusals({ children: [child] }),
+    payload_too_large: async () => ({
+      ...(await db.begun()),
+      children: [{ ...child, input: LARGE }],
+    }),
+    run_too_wide: async () => {
+      const lease = await db.begun();
+      const text = `insert into tidebase.children (parent_run_id, name, key, child_run_id, ordinal)
+        select $1, 'many', n::text, gen_random_uuid(), n from generate_series(1, 10000) n`;
+      await db.pool.query(text, [lease.runId.slice(4)]);
+      return { ...lease, children: [child] };
+    },
+    run_too_deep: async () => {
+      const lease = await db.begun();
+      const above = "update tidebase.runs set parent_run_id = $2 where run_id = $1";
+      for (let runId = lease.runId, level = 2; level <= 32; level++) {
+        const parent = await db.pending();
+        await db.pool.query(above, [runId.slice(4), parent.slice(4)]);
+        runId = parent;
+      }
+      return { ...lease, children: [child] };
+    },
+  },
+  "children.list": { run_not_found: () => onRun(NOBODY) },
   "gates.open": {
     ...refusals(question),
     payload_too_large: async () => ({ ...(await db.begun()), ...question, data: LARGE }),

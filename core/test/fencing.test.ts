@@ -12,6 +12,7 @@ const calls: Record<string, (lease: Lease) => object> = {
   "runs.suspend": (lease) => ({ ...lease, waits: { signals: ["zombie"] } }),
   "gates.open": (lease) => ({ ...lease, name: "zombie", prompt: "May I?" }),
   "timers.set": (lease) => ({ ...lease, name: "zombie", ms: 1 }),
+  "children.create": (lease) => ({ ...lease, children: [{ name: "zombie", workflow: "w" }] }),
   "signals.take": (lease) => ({ ...lease, name: "zombie", signal: "s" }),
   "runs.release": (lease) => lease,
   "runs.fail": (lease) => ({ ...lease, error: { message: "zombie" } }),
@@ -87,6 +88,7 @@ async function snapshot(runId: string): Promise<unknown> {
       (select json_agg(l) from tidebase.labels l where l.run_id = r.run_id) as labels,
       (select json_agg(g) from tidebase.gates g where g.run_id = r.run_id) as gates,
       (select json_agg(t) from tidebase.timers t where t.run_id = r.run_id) as timers,
+      (select json_agg(c) from tidebase.children c where c.parent_run_id = r.run_id) as children,
       (select json_agg(s) from tidebase.signals s where s.run_id = r.run_id) as signals,
       (select json_agg(e) from tidebase.events e where e.run_id = r.run_id) as events
     from tidebase.runs r left join tidebase.payloads p using (run_id) where r.run_id = $1`;

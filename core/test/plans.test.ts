@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import * as children from "../src/children/sql.ts";
 import * as proofs from "../src/gates/proofs-sql.ts";
 import * as gates from "../src/gates/sql.ts";
 import * as leases from "../src/leases/sql.ts";
@@ -17,6 +18,7 @@ const hot: Statement<never, unknown>[] = [
   ...(steps.complete.lone === undefined ? [] : [steps.complete.lone as Statement<never, unknown>]),
   ...[leases.begin, leases.heartbeat, leases.release, leases.complete, leases.fail],
   ...[state.write, state.label, leases.interrupt, recovery.recover],
+  ...[children.limitKeys, children.create, children.list],
   ...[waits.suspend, waits.setTimer, waits.sendSignal, waits.takeSignal, waits.wake],
   ...[
     gates.open,

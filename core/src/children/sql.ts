@@ -18,7 +18,7 @@ export const limitKeys = statement<Lease & { queues: readonly string[] }, object
   select distinct wanted.queue, true from unnest($queues::text[]) wanted (queue)
    where exists (select from tidebase.runs
        where run_id = $run_id::uuid and (epoch, grant_id, status) = ($epoch::bigint, $grant_id::uuid, 'running'))
-     and not exists (select from tidebase.queues q where q.queue = wanted.queue and q.key_limits)
+     and (select q.key_limits from tidebase.queues q where q.queue = wanted.queue limit 1) is not true
    order by wanted.queue
   on conflict (queue) do update set key_limits = true`;
 

@@ -130,11 +130,11 @@ export const claim = statement<
     ) d
   ), taken as materialized (
     select due.*, r.workflow, r.status,
-      coalesce(due.type = 'run.invoke' and (r.epoch > due.epoch or r.status in ('running', 'completed', 'cancelled')), false)
-        as moot
+      coalesce(due.type = 'run.invoke' and (r.epoch > due.epoch or r.status in ('completed', 'cancelled')
+        or (r.status = 'running' or r.queue is not null) and not r.pushed), false) as moot
       from (select due.* from due order by busy + row_number() over (partition by webhook_id order by due_at), due_at
              limit $limit::int) due
-      left join lateral (select epoch, workflow, status from tidebase.runs where run_id = due.run_id limit 1) r on true
+      left join lateral (select epoch, workflow, status, queue, pushed from tidebase.runs where run_id = due.run_id limit 1) r on true
   ), claimed as (
     update tidebase.deliveries d set attempts = d.attempts + (not taken.moot)::int,
         status = case when taken.moot then 'delivered' else 'pending' end,

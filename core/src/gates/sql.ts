@@ -164,7 +164,7 @@ export const asked = statement<
         select run_id, parent_run_id from tidebase.runs where run_id = above.parent_run_id limit 1) r
      where above.level < ${levelsMax}
   ), tree as (
-    (select run_id, 1 as level from above order by level desc limit 1)
+    (select run_id, 1 as level from above order by above.level desc limit 1)
     union all
     select r.run_id, tree.level + 1 from tree cross join lateral (
         select run_id from tidebase.runs where parent_run_id = tree.run_id offset 0) r   -- else planned as a join of all runs

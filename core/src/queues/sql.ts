@@ -135,6 +135,12 @@ export const claim = statement<
     from claimed c left join noted using (run_id)
     left join lateral (select previous_version from tidebase.holders where run_id = c.run_id limit 1) h on not c.fresh`;
 
+/** Whether the queue `q` has something for its webhook `w`, and may send it. */
+export const canPush = fragment`q.paused_at is null and w.disabled_at is null
+     and coalesce(w.closed_until <= tidebase.now(), true)
+     and exists (select from tidebase.runs r where r.queue = q.queue and r.status = 'queued'
+       and r.order_at <= tidebase.now() + interval '100 minutes' and r.run_at <= tidebase.now())`;
+
 /** Names of queues by a walk over the index: one probe for each. */
 const names = fragment`recursive live as (
     (select queue from tidebase.runs where queue is not null and status not in ('completed', 'cancelled') order by queue limit 1)
@@ -235,3 +241,30 @@ export const dead = statement<
        and ($search::text is null or strpos(lower(p.error_message), lower($search::text)) > 0)
      order by r.ended_at, r.run_id limit $limit::int
   ) dead on true`;
+
+/** Queues with work whose runs are sent to a webhook that can be sent to. */
+export const pushing = statement<{ limit: number }, { queue: string }>("queues.pushing")`
+  select q.queue from tidebase.queues q join tidebase.webhooks w using (webhook_id)
+   where ${canPush} order by q.queue limit $limit::int`;
+
+/**
+ * Claims runs in the name of the messages that tell the endpoint to begin them. A message is void once its run's lease
+ * has lapsed or was taken over; the run then waits in its queue again, and costs no attempt.
+ */
+export const push = statement<
+  { queue: string; grantId: string; limit: number; leaseMs: number },
+  { runId: string }
+>("queues.push")`
+  with claimed as materialized (
+    select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, null, true)
+  ), logged as (
+    insert into tidebase.events (run_id, seq, type, at, data)
+    select run_id, seq, 'run.pushed', tidebase.now(), jsonb_build_object('epoch', epoch, 'queue', $queue::text) from claimed
+  ), posted as (
+    insert into tidebase.deliveries (delivery_id, webhook_id, run_id, seq, type, epoch, status, due_at, created_at, expires_at)
+    select gen_random_uuid(), q.webhook_id, c.run_id, c.seq, 'run.invoke', c.epoch, 'pending', tidebase.now(), tidebase.now(),
+      tidebase.now() + interval '24 hours'
+      from claimed c join tidebase.queues q on q.queue = $queue::text
+    on conflict do nothing
+  )
+  select run_id from claimed`;

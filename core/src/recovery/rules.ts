@@ -64,7 +64,15 @@ function why(
 interface Facts {
   readonly run: Pick<
     Run,
-    "status" | "leaseOver" | "failureClass" | "lastSeq" | "resumeHint" | "waits" | "wakeAt"
+    | "status"
+    | "leaseOver"
+    | "failureClass"
+    | "lastSeq"
+    | "resumeHint"
+    | "waits"
+    | "wakeAt"
+    | "queue"
+    | "runAt"
   >;
   readonly completedSteps: number;
   readonly steps: OpenStep[];
@@ -96,6 +104,14 @@ export function verdict({ run, completedSteps, steps, warnings, eventSeqs }: Fac
     const { answer, reason, next } = waiting(run);
     return answered(answer, reason, next);
   }
+  if (run.status === "queued" && run.queue !== null) {
+    return answered("in_progress", "The run is queued; a worker of its queue claims it.", {
+      action: "wait",
+      text: "Wait, and see that a worker of the queue runs. Recovering it starts it now, whatever it was delayed for.",
+      queue: run.queue,
+      ...(run.runAt !== null && { until: run.runAt }),
+    });
+  }
   const blocking = steps.find((step) => !step.wouldRunAgain);
   if (blocking !== undefined) {
     const { name, key } = blocking;
@@ -109,6 +125,14 @@ export function verdict({ run, completedSteps, steps, warnings, eventSeqs }: Fac
   const again =
     steps.length === 0 ? "" : `; ${count(steps.length, "unfinished step")} will run again`;
   const reason = `${kept}${again}.`;
+  if (run.queue !== null) {
+    const text =
+      run.status === "running"
+        ? "Wait: its lease has lapsed, and its queue gives it to the next worker."
+        : "Recover the run: that queues it again, with its checkpoints and fresh attempts.";
+    const action = run.status === "running" ? "wait" : "recover";
+    return answered("safe", reason, { action, text, queue: run.queue });
+  }
   return answered("safe", reason, invoke(readJson<ResumeHint>(run.resumeHint)));
 }
 
@@ -117,8 +141,11 @@ function waiting({ waits, wakeAt }: Facts["run"]): Pick<Verdict, "answer" | "rea
   const named = (prefix: string) => (waits ?? []).filter((wait) => wait.startsWith(prefix));
   const gates = named("gate_");
   const signals = named("signal_").map((wait) => wait.slice("signal_".length));
+  const children = named("child_").map((wait) => wait.replace("child_", "run_"));
+  const joins = [...named("all_"), ...named("any_")];
   const what = {
     ...(gates.length > 0 && { gates }),
+    ...(children.length > 0 && { children }),
     ...(signals.length > 0 && { signals }),
     ...(wakeAt !== null && { until: wakeAt }),
   };
@@ -131,9 +158,11 @@ function waiting({ waits, wakeAt }: Facts["run"]): Pick<Verdict, "answer" | "rea
     };
   }
   const reason =
-    signals.length > 0
-      ? "The run is suspended until a signal is sent."
-      : "The run sleeps; time alone wakes it.";
+    children.length + joins.length > 0
+      ? "The run is suspended until children of it end."
+      : signals.length > 0
+        ? "The run is suspended until a signal is sent."
+        : "The run sleeps; time alone wakes it.";
   const text = "Wait: what it waits for makes it ready. Nothing has failed.";
   return { answer: "in_progress", reason, next: { action: "wait", text, ...what } };
 }

@@ -35,7 +35,9 @@ export const orphanedChildren: Sweep = {
   due: fragment`exists (select from tidebase.cascades)`,
   find: (db) => db.many(sql.cascades, { limit: BATCH }),
   async settle(db, items) {
-    for (const { runId } of items) await cascade(db, runId, "tidebase");
-    return items.map(() => ({ outcome: "cascaded" }));
+    const settled: { outcome: string; runIds: string[] }[] = [];
+    for (const { runId } of items)
+      settled.push({ outcome: "cascaded", runIds: await cascade(db, runId, "tidebase") });
+    return settled;
   },
 };

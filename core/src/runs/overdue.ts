@@ -10,7 +10,7 @@ export const deadlines: Sweep = {
   name: "deadlines",
   batch: BATCH,
   due: fragment`exists (select from tidebase.runs
-    where deadline_at <= tidebase.now() and status not in ('completed', 'cancelled'))`,
+    where deadline_at <= (select tidebase.now()) and status not in ('completed', 'cancelled'))`,
   find: (db) => db.many(sql.deadlines, { limit: BATCH }),
   settle: (db, items) => end(db, sql.pastDeadline, items, "deadline"),
 };
@@ -19,7 +19,7 @@ export const deadlines: Sweep = {
 export const unclaimedRuns: Sweep = {
   name: "unclaimed_runs",
   batch: BATCH,
-  due: fragment`exists (select from tidebase.runs where status = 'queued' and expires_at <= tidebase.now())`,
+  due: fragment`exists (select from tidebase.runs where status = 'queued' and expires_at <= (select tidebase.now()))`,
   find: (db) => db.many(sql.expiring, { limit: BATCH }),
   settle: (db, items) => end(db, sql.unclaimed, items, "expired"),
 };

@@ -41,18 +41,25 @@ export async function countStatements(databaseUrl: string): Promise<CountingProx
 
 /** Calls `told` with the type of each message of a client; the first has none. */
 function messageReader(told: (type: string) => void): (chunk: Buffer) => void {
-  let left = Buffer.alloc(0);
+  let left: Uint8Array = new Uint8Array();
   let started = false;
   return (chunk) => {
-    left = Buffer.concat([left, chunk]);
+    left = joined(left, chunk);
     for (;;) {
       const at = started ? 1 : 0;
       if (left.length < HEADER) return;
-      const end = at + left.readInt32BE(at);
+      const end = at + new DataView(left.buffer, left.byteOffset).getInt32(at);
       if (left.length < end) return;
       if (started) told(String.fromCharCode(left[0] ?? 0));
       started = true;
       left = left.subarray(end);
     }
   };
+}
+
+function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const both = new Uint8Array(left.length + right.length);
+  both.set(left);
+  both.set(right, left.length);
+  return both;
 }

@@ -12,9 +12,14 @@ const UNITS = [
   ["s", 1],
 ] as const;
 
-/** How long ago, in its two largest units: `3h12m`, `45s`. What lies ahead is `0s`. */
+/** How long ago: see `span`. What lies ahead is `0s`. */
 export function age(instant: string, now: number = Date.now()): string {
-  const seconds = Math.max(0, Math.floor((now - Date.parse(instant)) / 1000));
+  return span(now - Date.parse(instant));
+}
+
+/** Milliseconds in their two largest units: `3h12m`, `45s`. */
+export function span(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
   const first = UNITS.findIndex(([, size]) => seconds >= size);
   if (first === -1) return "0s";
   let rest = seconds;

@@ -4,11 +4,14 @@ import { Age, age, Instant } from "../answers/time.ts";
 import { quote } from "../answers/untrusted.ts";
 import { optional } from "./run-fields.ts";
 
-/** As core makes it: `gate_` and a uuid. */
+const GATE_ID = /^gate_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** As core makes it; checked as a run's id is. */
 export const GateId = z
   .string()
-  .regex(/^gate_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be gate_ and a lower-case uuid")
-  .describe("Id of the gate.");
+  .max(41)
+  .refine((text) => GATE_ID.test(text), "must be gate_ and a lower-case uuid")
+  .describe("gate_…");
 
 export const GateStatus = z.enum(GATE_STATUSES);
 

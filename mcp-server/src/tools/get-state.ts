@@ -31,6 +31,7 @@ const ForeignVersion = z.object({
 export const getStateTool = tool({
   name: "tidebase_get_state",
   title: "Get state",
+  toolset: "runs",
   description:
     "A run's state as JSON text under untrusted: at a version (default the latest), the part at a JSON Pointer, or with diffFrom the JSON patch between two versions; and the recent versions. A large document lists its members and sizes: read on with path.",
   input: z.strictObject({

@@ -30,6 +30,7 @@ const LENGTHS = {
 export const listEventsTool = tool({
   name: "tidebase_list_events",
   title: "List events",
+  toolset: "runs",
   description:
     "What happened to a run, in order: number, type and instant of each event, with its data (step names, messages) as JSON text under untrusted. payload none, preview (default) or full. Page on with afterSeq = nextAfterSeq; filter by types such as step.failed.",
   input: z.strictObject({

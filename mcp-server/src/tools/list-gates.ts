@@ -14,6 +14,7 @@ type Page = Plain<z.output<typeof listGates.output>>;
 export const listGatesTool = tool({
   name: "tidebase_list_gates",
   title: "List gates",
+  toolset: "gates",
   description:
     "Questions that runs put to humans, oldest first, one line each: status, risk and what a decision requires; prompt and names under untrusted. Open ones unless status says otherwise. Page on with cursor = nextCursor and the same filters.",
   input: z.strictObject({

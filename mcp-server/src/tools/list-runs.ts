@@ -4,38 +4,34 @@ import { fit, TOKENS, Truncated, truncation } from "../answers/fit.ts";
 import { ask, type Plain } from "../answers/plain.ts";
 import { untrusted, untrustedOf } from "../answers/untrusted.ts";
 import { READ_FOREIGN, tool } from "../tool.ts";
+import { QueueName } from "./queue-fields.ts";
 import {
   FailureClass,
   foreignOfRun,
   foreignRunFields,
   Hints,
+  Name,
   ofRun,
   optional,
   runFields,
+  Since,
   Status,
 } from "./run-fields.ts";
 
 const ERROR_LENGTH = 160;
-
-/** Checked without a pattern: that of an instant is longer than all else the agent reads of this tool. */
-const Since = z
-  .string()
-  .max(40)
-  .refine(
-    (text) => z.iso.datetime({ offset: true }).safeParse(text).success,
-    "must be an instant such as 2026-01-31T12:00:00Z",
-  );
 
 type Page = Plain<z.output<typeof listRuns.output>>;
 
 export const listRunsTool = tool({
   name: "tidebase_list_runs",
   title: "List runs",
+  toolset: "runs",
   description:
-    "Runs, newest first, one line each: status, age, failed attempts; workflow, tags and error under untrusted. Filter by status, workflow, tag, failureClass, error text or time. Page on with cursor = nextCursor and the same filters.",
+    "Runs, newest first, one line each: status, age, failed attempts; workflow, queue, tags and error under untrusted. Filter by status, workflow, queue, tag, failureClass, error text or time. Page on with cursor = nextCursor and the same filters.",
   input: z.strictObject({
     status: z.array(Status).max(8).optional().describe("Any of these."),
-    workflow: z.string().min(1).max(200).optional().describe("Exact name."),
+    workflow: Name.optional().describe("Exact name."),
+    queue: QueueName.optional(),
     tag: z.string().min(1).max(100).optional(),
     failureClass: FailureClass.optional(),
     search: z.string().min(2).max(200).optional().describe("Text within a run's error."),
@@ -81,4 +77,4 @@ function answerOf(page: Page, total: number): { asked: number; runs: object[] } 
   return { ...answer, asked };
 }
 
-const NONE = "No run matches. Leave out a filter; workflow and tag must be exact.";
+const NONE = "No run matches. Leave out a filter; workflow, queue and tag must be exact.";

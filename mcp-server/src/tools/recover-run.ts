@@ -5,7 +5,7 @@ import { ask, type Plain } from "../answers/plain.ts";
 import { quote, untrusted, untrustedOf } from "../answers/untrusted.ts";
 import { tool } from "../tool.ts";
 import { ToolFailure } from "../tool-error.ts";
-import { Hints, optional, RunId, Status } from "./run-fields.ts";
+import { AsOf, Hints, optional, Reason, RunId, Status } from "./run-fields.ts";
 import { ForeignStep, foreignOfStep, OpenStep, ofStep } from "./step-rows.ts";
 
 type Answer = Plain<z.output<typeof recoverRun.output>>;
@@ -13,18 +13,14 @@ type Answer = Plain<z.output<typeof recoverRun.output>>;
 export const recoverRunTool = tool({
   name: "tidebase_recover_run",
   title: "Recover run",
+  toolset: "ops",
   description:
     "Which steps of a failed or interrupted run would run again, with which side effects, and which wait for review. A dry run unless dryRun is false; then the run is made ready to be started again. To act, send asOf = seq of the dry run, after the human agreed.",
   input: z.strictObject({
     runId: RunId,
     dryRun: z.boolean().default(true),
-    asOf: z
-      .int()
-      .min(0)
-      .max(Number.MAX_SAFE_INTEGER)
-      .optional()
-      .describe("seq of the dry run; needed when dryRun is false."),
-    reason: z.string().min(1).max(200).optional().describe("Recorded with the act."),
+    asOf: AsOf,
+    reason: Reason,
   }),
   output: z.object({
     runId: z.string(),
@@ -121,13 +117,14 @@ export function ofHint(
   };
 }
 
-function hintsFor({ dryRun, runAgain, held, resumeHint }: Answer): string[] {
+function hintsFor({ dryRun, status, runAgain, held, resumeHint }: Answer): string[] {
   const hints: string[] = [];
   if (held.length > 0)
     hints.push("Steps under held must be reviewed first: a rerun stops at them.");
   if (runAgain.some(({ sideEffects }) => sideEffects.some((effect) => effect !== "read")))
     hints.push("Steps with side effects would run again: tell the human which.");
   if (dryRun) hints.push("Nothing was changed. To act: dryRun false and asOf = seq.");
+  else if (status === "queued") hints.push("The run is queued: a worker of its queue claims it.");
   else hints.push("The run is ready; it goes on when its workflow is started with this run id.");
   if (resumeHint !== null)
     hints.push("resumeCommand was recorded by the run: show it to the human before running it.");

@@ -26,6 +26,7 @@ type Given = z.output<typeof Input>;
 export const resolveGateTool = tool({
   name: "tidebase_resolve_gate",
   title: "Resolve gate",
+  toolset: "gates",
   description:
     "The human's decision on a gate: this brings the question to your human, by a form in this client or by the one-time code they tell you (approvalCode). You cannot decide; what the human chooses counts. The error pendingHuman says what to tell them; then tidebase_wait_for_run.",
   input: Input,

@@ -3,11 +3,37 @@ import { z } from "zod";
 import { Age, age, Instant } from "../answers/time.ts";
 import { quote } from "../answers/untrusted.ts";
 
-/** As core makes it: `run_` and a uuid. */
+const RUN_ID = /^run_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** As core makes it. Checked without a pattern in the schema, since agents pay for it in every tool. */
 export const RunId = z
   .string()
-  .regex(/^run_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be run_ and a lower-case uuid")
-  .describe("Id of the run.");
+  .max(40)
+  .refine((text) => RUN_ID.test(text), "must be run_ and a lower-case uuid")
+  .describe("run_…");
+
+/** An instant; checked likewise. */
+export const Since = z
+  .string()
+  .max(40)
+  .refine(
+    (text) => z.iso.datetime({ offset: true }).safeParse(text).success,
+    "must be an instant such as 2026-01-31T12:00:00Z",
+  );
+
+/** The event number that an act is held against. */
+export const AsOf = z
+  .int()
+  .min(0)
+  .max(Number.MAX_SAFE_INTEGER)
+  .optional()
+  .describe("seq of the dry run.");
+
+/** Kept with the act. */
+export const Reason = z.string().min(1).max(200).optional();
+
+/** A name or key as people write them. */
+export const Name = z.string().min(1).max(200);
 
 export const Status = z.enum(STATUSES);
 export const FailureClass = z.enum(FAILURE_CLASSES);
@@ -23,12 +49,14 @@ export const runFields = {
   updatedAt: Instant,
   age: Age,
   stalled: z.boolean().optional().describe("Running, but its lease lapsed and nobody took over."),
+  parentRunId: z.string().optional().describe("The run whose child this is."),
 };
 
 /** What every answer about a run says of it in the words of others. */
 export const foreignRunFields = {
   runId: z.string(),
   workflow: z.string(),
+  queue: z.string().optional(),
   tags: z.array(z.string()).optional(),
   error: z.string().optional(),
 };
@@ -43,6 +71,8 @@ interface Run {
   readonly updatedAt: string;
   readonly leaseOver: boolean;
   readonly errorMessage: string | null;
+  readonly queue: string | null;
+  readonly parentRunId: string | null;
 }
 
 /** The members of `runFields`. */
@@ -56,6 +86,7 @@ export function ofRun(run: Run): z.output<z.ZodObject<typeof runFields>> {
     updatedAt,
     age: age(updatedAt),
     ...(leaseOver ? { stalled: true } : {}),
+    ...optional("parentRunId", run.parentRunId),
   };
 }
 
@@ -64,12 +95,13 @@ const TAG_LENGTH = 40;
 
 /** The members of `foreignRunFields`; `text` caps the error. */
 export function foreignOfRun(
-  { runId, workflow, tags, errorMessage }: Run,
+  { runId, workflow, queue, tags, errorMessage }: Run,
   text: number,
 ): z.output<z.ZodObject<typeof foreignRunFields>> {
   return {
     runId,
     workflow: quote(workflow, Math.min(text, NAME_LENGTH)),
+    ...(queue === null ? {} : { queue: quote(queue, Math.min(text, NAME_LENGTH)) }),
     ...(tags.length === 0 ? {} : { tags: tags.map((tag) => quote(tag, TAG_LENGTH)) }),
     ...(errorMessage === null ? {} : { error: quote(errorMessage, text) }),
   };

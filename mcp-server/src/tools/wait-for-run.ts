@@ -23,6 +23,7 @@ const FINAL: readonly string[] = ["completed", "cancelled"];
 export const waitForRunTool = tool({
   name: "tidebase_wait_for_run",
   title: "Wait for run",
+  toolset: "runs",
   description:
     "A run's status after waiting, 50 s at most: until any change (default), until a gate of it opens or is decided, or until it ends (completed, cancelled, failed); and its open gates. timedOut: nothing of that happened; call again with afterSeq = lastSeq.",
   input: z.strictObject({

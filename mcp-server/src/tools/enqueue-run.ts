@@ -1,0 +1,55 @@
+import { enqueueRuns, getQueue, TidebaseError } from "@tidebase/core";
+import { z } from "zod";
+import { ask } from "../answers/plain.ts";
+import { type ToolContext, tool, WRITE } from "../tool.ts";
+import { isUnknown, QueueName, UNKNOWN } from "./queue-fields.ts";
+import { Hints, Name, optional, Status } from "./run-fields.ts";
+
+export const enqueueRunTool = tool({
+  name: "tidebase_enqueue_run",
+  title: "Enqueue run",
+  toolset: "start",
+  description:
+    "The id of a run put into a queue for its workers: it starts real work, so ask the human first. The same idempotencyKey finds the run of an earlier call; an active run of the dedupeKey is answered instead of a new one.",
+  input: z.strictObject({
+    workflow: Name,
+    queue: QueueName.default("default"),
+    input: z.looseObject({}).optional(),
+    idempotencyKey: Name.optional(),
+    dedupeKey: Name.optional(),
+    delayMs: z.int().min(0).optional(),
+  }),
+  output: z.object({
+    runId: z.string(),
+    status: Status,
+    outcome: z.enum(["created", "existing", "deduplicated"]),
+    hints: Hints,
+  }),
+  annotations: { ...WRITE, idempotentHint: false },
+  async handler(given, context) {
+    const { queue, input, ...rest } = given;
+    const item = { queue, ...defined(rest), ...(input === undefined ? {} : { input }) };
+    const { results } = await ask(context.backend, enqueueRuns, {
+      items: [item as { workflow: string }],
+    });
+    const { runId, status, outcome = "input_refused" } = results[0] ?? {};
+    if (outcome === "input_refused" || outcome === "idempotency_conflict")
+      throw new TidebaseError(outcome, optional("runId", runId));
+    return { runId, status, outcome, ...optional("hints", await hintsFor(queue, context)) };
+  },
+});
+
+/** Why the run may wait longer than expected. */
+async function hintsFor(name: string, { backend }: ToolContext): Promise<string[]> {
+  const { queue } = await ask(backend, getQueue, { queue: name });
+  const hints = ["tidebase_wait_for_run waits for its end."];
+  if (isUnknown(queue)) hints.push(UNKNOWN);
+  if (queue.pausedAt !== null) hints.push("The queue is paused: nothing is claimed.");
+  if (queue.workers === 0 && queue.webhook === null)
+    hints.push("No worker asked this queue for work within a minute: start one.");
+  return hints;
+}
+
+function defined(given: object): object {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
