@@ -302,7 +302,7 @@ begin
         select made.run_id, webhook_id from made join item on item.new_run_id = made.run_id, unnest(item.webhook_ids) webhook_id
       ), logged as (
         insert into tidebase.events (run_id, seq, type, at, data)
-        select made.run_id, 1, case when made.queue is null then 'run.created' else 'run.queued' end, item.at,
+        select made.run_id, 1, case when made.queue is null then 'run.created' else 'run.queued' end, tidebase.now(),
           jsonb_strip_nulls(jsonb_build_object('workflow', made.workflow, 'queue', made.queue, 'actor', item.actor))
           from made join item on item.new_run_id = made.run_id
       )
@@ -399,8 +399,9 @@ begin
     if q.paused_at is not null then return; end if;
     v_now := tidebase.now();
     if q.concurrency is not null then
-      v_room := least(v_room, q.concurrency - (
-        select count(*) from tidebase.runs r where r.queue = p_queue and r.status = 'running')::int);
+      v_room := least(v_room, q.concurrency - (select count(*) from (
+        select from tidebase.runs r where r.queue = p_queue and r.status = 'running'
+         order by r.queue, r.concurrency_key limit q.concurrency) busy)::int);
     end if;
     if q.rate_per_minute is not null then
       if q.rate_window <= v_now - interval '1 minute' then q.rate_window := v_now; q.rate_used := 0; end if;

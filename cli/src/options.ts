@@ -8,6 +8,17 @@ export function wholeNumber(text: string): number {
   throw new InvalidArgumentError("It must be a whole number.");
 }
 
+/** A whole number, be it negative. */
+export function integer(text: string): number {
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number.");
+}
+
+/** A whole number, or null for `none`. */
+export function limitOrNone(text: string): number | null {
+  return text === "none" ? null : wholeNumber(text);
+}
+
 /** Words between commas. */
 export function wordList(text: string): string[] {
   return text
@@ -34,11 +45,27 @@ function lengthOf(text: string): number | undefined {
   return unit === undefined ? undefined : Number(number) * UNITS[unit as keyof typeof UNITS];
 }
 
+/** A length of time, in milliseconds. */
+export function span(text: string): number {
+  const length = lengthOf(text);
+  if (length !== undefined) return length;
+  throw new InvalidArgumentError("Write 45s, 30m, 12h or 7d.");
+}
+
+/** A length of time in milliseconds, or null for `none`. */
+export function spanOrNone(text: string): number | null {
+  return text === "none" ? null : span(text);
+}
+
+/** An instant, in ISO form. */
+export function instant(text: string): string {
+  return readInstant(text).toISOString();
+}
+
 /** A length of time before now, or an instant; as an ISO instant. */
 export function instantBefore(text: string): string {
   const length = lengthOf(text);
-  if (length !== undefined) return new Date(Date.now() - length).toISOString();
-  return readInstant(text).toISOString();
+  return length === undefined ? instant(text) : new Date(Date.now() - length).toISOString();
 }
 
 /** How long from now, in milliseconds: a length of time, or until an instant. */

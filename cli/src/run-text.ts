@@ -1,6 +1,7 @@
 import {
   type AnyOperation,
   type getRun,
+  type listChildren,
   type listRuns,
   type runVerdict,
   toJson,
@@ -57,6 +58,25 @@ export function runsText(paint: Paint, { runs }: Answer<typeof listRuns>): strin
   return table(paint, ["RUN", "WORKFLOW", "STATUS", "LAST EVENT", "FAILURE", "ERROR"], rows);
 }
 
+/** `runs children`. */
+export function childrenText(
+  paint: Paint,
+  { children }: Read<Answer<typeof listChildren>>,
+): string {
+  if (children.length === 0) return "No children.\n";
+  const rows = children.map((child): Cell[] => [
+    child.name,
+    child.key,
+    [STATUS_COLOURS[child.status], child.status],
+    child.runId,
+    child.workflow,
+    child.failureClass ?? "",
+    child.errorMessage ?? "",
+  ]);
+  const head = ["NAME", "KEY", "STATUS", "RUN", "WORKFLOW", "FAILURE", "ERROR"];
+  return table(paint, head, rows);
+}
+
 /** `runs get`. */
 export function runText(paint: Paint, answer: Read<Answer<typeof getRun>>): string {
   const { run, steps, verdict } = answer;
@@ -70,8 +90,15 @@ export function runText(paint: Paint, answer: Read<Answer<typeof getRun>>): stri
       ["status", paint(STATUS_COLOURS[run.status], state)],
       ["tags", run.tags.length === 0 ? undefined : plain(run.tags.join(", "))],
       ["steps", stepsLine(steps)],
-      ["attempts", `${count(run.attempts, "failure")} so far, epoch ${run.epoch}${version}`],
+      ["queue", run.queue === null ? undefined : queueLine(run, run.queue)],
+      ["child of", run.parentRunId ?? undefined],
+      ["attempts", `${attemptsLine(run)}, epoch ${run.epoch}${version}`],
       ["created", seconds(run.createdAt)],
+      ["claimable", claimableLine(run)],
+      ["waits for", run.waits === null ? undefined : plain(run.waits.join(", "))],
+      ["wakes", run.wakeAt === null ? undefined : seconds(run.wakeAt)],
+      ["deadline", run.deadlineAt === null ? undefined : seconds(run.deadlineAt)],
+      ["cancelled", run.cancelReason === null ? undefined : cancelledLine(run)],
       ["last event", `${seconds(run.updatedAt)}, number ${run.lastSeq}`],
       ["error", run.errorMessage === null ? undefined : plain(run.errorMessage)],
       ["resume hint", hint === null ? undefined : shellLine(hint.command, hint.cwd)],
@@ -81,6 +108,31 @@ export function runText(paint: Paint, answer: Read<Answer<typeof getRun>>): stri
     "\n" +
     verdictText(paint, run.runId, verdict)
   );
+}
+
+type ReadRun = Read<Answer<typeof getRun>>["run"];
+
+function queueLine({ priority, dedupeKey, concurrencyKey }: ReadRun, queue: string): string {
+  const parts = [
+    queue,
+    ...(priority === 0 ? [] : [`priority ${priority}`]),
+    ...(dedupeKey === null ? [] : [`dedupe key ${dedupeKey}`]),
+    ...(concurrencyKey === null ? [] : [`concurrency key ${concurrencyKey}`]),
+  ];
+  return plain(parts.join(", "));
+}
+
+function attemptsLine({ attempts, maxAttempts }: ReadRun): string {
+  if (maxAttempts === null) return `${count(attempts, "failure")} so far`;
+  return `${attempts} of ${count(maxAttempts, "failure")} allowed`;
+}
+
+function claimableLine({ runAt, status }: ReadRun): string | undefined {
+  return runAt === null || status !== "queued" ? undefined : `from ${seconds(runAt)} on`;
+}
+
+function cancelledLine({ cancelReason, cancelledBy }: ReadRun): string {
+  return plain(`${cancelReason ?? ""}${cancelledBy === null ? "" : ` (by ${cancelledBy})`}`);
 }
 
 function stepsLine(steps: {
@@ -108,7 +160,7 @@ export function verdictText(
   verdict: Read<Answer<typeof runVerdict>>,
 ): string {
   const { answer, reason, next, steps, warnings } = verdict;
-  const { command, cwd, step, gates = [], signals = [], until } = next;
+  const { command, cwd, step, gates = [], signals = [], children = [], queue, until } = next;
   const about = step === undefined ? "" : ` (${stepName(step)})`;
   return (
     facts(paint, [
@@ -116,6 +168,8 @@ export function verdictText(
       ...warnings.map((warning) => ["warning", paint("yellow", warning)] as const),
       ["next", `${next.text}${about}`],
       ...gates.map((gate) => ["gate", `tidebase gates show ${gate}`] as const),
+      ...children.map((child) => ["child", `tidebase runs get ${child}`] as const),
+      ["queue", queue === undefined ? undefined : shellLine([...SHOW_QUEUE, queue])],
       ["signals", signals.length === 0 ? undefined : plain(signals.join(", "))],
       ["until", until === undefined ? undefined : seconds(until)],
       ["review it", step === undefined ? undefined : reviewLine(runId, step)],
@@ -123,6 +177,8 @@ export function verdictText(
     ]) + (steps.length === 0 ? "" : `\n${openStepsText(paint, steps)}`)
   );
 }
+
+const SHOW_QUEUE = ["tidebase", "queues", "show"];
 
 function reviewLine(runId: string, { name, key }: { name: string; key: string }): string {
   const which = key === "" ? [name] : [name, "--key", key];

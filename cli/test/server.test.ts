@@ -39,7 +39,12 @@ test("runs, gates and deliveries answer the same through a server as through its
   });
   await db.call("state.write", { ...lease, kind: "set", value: { a: [1] } });
   const { gateId } = await db.gate(lease, { data: ["\0", "\ud800"] });
+  const child = { workflow: "page", name: "page", queue: "pages" };
+  await db.call("children.create", { ...lease, children: [child] });
   await db.call("runs.fail", { ...lease, error: { message: "boom" } });
+  await db.call("queues.update", { queue: "a/b", concurrency: 2, paused: true });
+  const daily = { name: "50%/day", cron: "@daily", workflow: "report" };
+  await db.call("schedules.put", daily);
   for (const args of [
     ["runs", "list", "--status", "failed,interrupted", "--search", "boom"],
     ["runs", "get", runId, "--include", "input,result"],
@@ -53,6 +58,15 @@ test("runs, gates and deliveries answer the same through a server as through its
     ["gates", "list", "--status", "closed"],
     ["gates", "show", gateId],
     ["deliveries", "list"],
+    ["runs", "children", runId, "--results"],
+    ["runs", "cancel", runId, "--dry-run"],
+    ["runs", "list", "--queue", "pages"],
+    ["queues", "list", "--limit", "1"],
+    ["queues", "show", "a/b"],
+    ["queues", "redrive", "a/b", "--dry-run", "--search", "none"],
+    ["schedules", "list"],
+    ["schedules", "show", "50%/day"],
+    ["schedules", "fires", "50%/day"],
   ]) {
     const far = await tidebase(...args, "--json");
     const near = await runInside(folder, [...args, "--json"], { TIDEBASE_DATABASE_URL: db.url });

@@ -23,6 +23,8 @@ import { pushes } from "./queues/push.ts";
 import { type AnySweep, openSweeps, type SweepStatus } from "./reconciler.ts";
 import { orphanedChildren } from "./runs/cascade.ts";
 import { deadlines, unclaimedRuns } from "./runs/overdue.ts";
+import { dueSchedules } from "./schedules/due.ts";
+import { supersededRuns } from "./schedules/superseded.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
 import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
@@ -158,13 +160,15 @@ export function openCore(options: CoreOptions): Core {
 }
 
 /** What this process settles when others leave it behind; each on its own. */
-export function sweepsOf({ sweepGraceMs = 10_000 }: Partial<CoreOptions>): AnySweep[] {
+export function sweepsOf({ sweepGraceMs = 10_000, limits = {} }: Partial<CoreOptions>): AnySweep[] {
   return [
     lostWorkers(sweepGraceMs),
     dueWaits,
     deadlines,
     unclaimedRuns,
     orphanedChildren,
+    dueSchedules(limits.steps ?? DEFAULT_LIMITS.steps),
+    supersededRuns,
     expiredGates,
     pushes,
     staleDeliveries,

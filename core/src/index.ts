@@ -33,24 +33,29 @@ export {
   askForm,
   cancelRun,
   createKey,
+  deleteSchedule,
   diffState,
   enqueueRuns,
   extendGate,
   getGate,
   getQueue,
   getRun,
+  getSchedule,
   issueCode,
   linkSession,
   listAudit,
   listEvents,
+  listFires,
   listGates,
   listKeys,
   listQueues,
   listRuns,
+  listSchedules,
   listSteps,
   listVersions,
   operations,
   overview,
+  putSchedule,
   readState,
   recoverRun,
   redeemGate,
@@ -60,9 +65,14 @@ export {
   revokeKey,
   runVerdict,
   sendSignal,
+  setDeadline,
+  triggerSchedule,
   updateQueue,
+  updateSchedule,
 } from "./operations.ts";
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
+export { cronProblem, nextFires } from "./schedules/cron.ts";
+export { CATCH_UPS, OVERLAPS } from "./schedules/schema.ts";
 export { SESSION_MS } from "./sessions/sessions.ts";
 export { StoreError, type StoreErrorCode } from "./store/error.ts";
 export { type StoreFacts, storeFacts } from "./store/facts.ts";

@@ -84,6 +84,7 @@ export {
   listSteps,
   listVersions,
   overview,
+  putSchedule,
   readState,
   recoverRun,
   redeemGate,
@@ -94,7 +95,9 @@ export {
   runVerdict,
   sendSignal,
   setDeadline,
+  triggerSchedule,
   updateQueue,
+  updateSchedule,
 };
 
 /** Everything Tidebase can do, in the order the docs list it. */

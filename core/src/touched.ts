@@ -1,10 +1,10 @@
 const RUN_ID = /^run_[0-9a-f-]{36}$/;
 
-/** The runs a call is about: named by its input, its items or its answer. */
+/** The runs a call is about: named by its input, its answer or the items of either. */
 export function runsTouched(input: unknown, answer: unknown): string[] {
   const found = new Set<string>();
-  const items: unknown = member(input, "items");
-  const sources = [input, answer, member(answer, "gate"), ...(Array.isArray(items) ? items : [])];
+  const lists = [member(input, "items"), member(answer, "results")];
+  const sources = [input, answer, member(answer, "gate"), ...lists.filter(Array.isArray).flat()];
   for (const source of sources) {
     const runId = member(source, "runId");
     if (typeof runId === "string" && RUN_ID.test(runId)) found.add(runId);

@@ -72,7 +72,10 @@ test("creating it again finds it, in whatever state it is", async () => {
 
 test("twenty that create the same child at once make one", async () => {
   const parent = await db.begun();
+  const release = await db.hold(parent.runId);
   const twenty = Array.from({ length: 20 }, () => create(parent, { key: "a" }, { key: "b" }));
+  await db.blocked(10); // all connections there are
+  await release();
   const answers = (await Promise.all(twenty)).flat();
   expect(new Set(answers.map(({ runId }) => runId)).size).toBe(2);
   expect(answers.filter(({ outcome }) => outcome === "created")).toHaveLength(2);
@@ -312,7 +315,8 @@ test("a page of results ends at about four million bytes", async () => {
 
 test("no key that works in the tree of a run decides a gate of that tree", async () => {
   const keyed = (name: string) => signedIn(name, ["work", "enqueue", "approve", "operate"]);
-  const [rooted, middle, leafed, sibling] = ["r", "m", "l", "s"].map(keyed);
+  const [rooted, middle] = [keyed("root"), keyed("middle")];
+  const [leafed, sibling] = [keyed("leaf"), keyed("sibling")];
   const decides = async (gate: { gateId: string; digest: string }, actor = keyed("x")) => {
     const { gateId, digest } = gate;
     return refusal(db.call("gates.resolve", { gateId, digest, decision: "approved" }, actor));

@@ -36,6 +36,8 @@ const review = { name: "s", decision: "retry", reason: "looked", dryRun: false }
 
 const child = { name: "c", workflow: "w" };
 
+const NO_SCHEDULE = { name: "nobody's" };
+const schedule = { name: "nightly", workflow: "w", cron: "0 3 * * *" };
 const NO_WEBHOOK = { webhookId: "webhook_00000000-0000-7000-8000-000000000000" };
 const NO_DELIVERY = { deliveryId: "delivery_00000000-0000-7000-8000-000000000000" };
 const hook = { name: "hook", url: "https://93.184.215.14/", events: ["run.created"] };
@@ -338,6 +340,36 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     delivery_not_dead: pendingDelivery,
     webhook_not_found: async () => NO_WEBHOOK,
   },
+  "schedules.put": {
+    cron_invalid: async () => ({ ...schedule, cron: "rubbish" }),
+    schedule_contradiction: async () => ({ ...schedule, catchUp: "all" }),
+    payload_too_large: async () => ({ ...schedule, input: LARGE }),
+  },
+  "schedules.get": { schedule_not_found: async () => NO_SCHEDULE },
+  "schedules.list": { cursor_invalid: async () => ({ cursor: "x" }) },
+  "schedules.fires": {
+    schedule_not_found: async () => NO_SCHEDULE,
+    cursor_invalid: async () => ({ ...NO_SCHEDULE, cursor: "x" }),
+  },
+  "schedules.update": {
+    schedule_not_found: async () => ({ ...NO_SCHEDULE, paused: true }),
+    cron_invalid: async () => {
+      const { name } = schedule;
+      await db.call("schedules.put", { ...schedule, paused: true });
+      await db.pool.query("update tidebase.schedules set cron = 'rubbish' where name = $1", [name]);
+      return { name, paused: false };
+    },
+  },
+  "schedules.trigger": {
+    schedule_not_found: async () => NO_SCHEDULE,
+    idempotency_conflict: async () => {
+      const idempotencyKey = newGrant();
+      for (const name of ["one", "two"]) await db.call("schedules.put", { ...schedule, name });
+      await db.call("schedules.trigger", { name: "one", idempotencyKey });
+      return { name: "two", idempotencyKey };
+    },
+  },
+  "schedules.delete": { schedule_not_found: async () => NO_SCHEDULE },
   "keys.revoke": {
     key_not_found: async () => ({ keyId: "key_00000000-0000-7000-8000-000000000000" }),
   },

@@ -44,11 +44,14 @@ test("whatever only looks works on a connection that may not write", async () =>
     "runs.list": {},
     "runs.overview": {},
     "keys.list": {},
+    "schedules.get": { name: "nightly" },
+    "schedules.fires": { name: "nightly" },
     "audit.list": {},
   };
   await db.call("steps.complete", { items: [{ ...lease, name: "s", key: "0", output: 1 }] });
   await db.call("state.write", { ...lease, kind: "set", value: 1 });
   const { gateId } = await db.gate(lease);
+  await db.call("schedules.put", { name: "nightly", workflow: "w", cron: "0 3 * * *" });
   for (const operation of operations.filter(({ effect }) => effect === "read"))
     await reader.execute(
       operation,

@@ -4,6 +4,7 @@ import * as proofs from "../src/gates/proofs-sql.ts";
 import * as gates from "../src/gates/sql.ts";
 import * as leases from "../src/leases/sql.ts";
 import * as recovery from "../src/recovery/sql.ts";
+import * as schedules from "../src/schedules/sql.ts";
 import * as state from "../src/state/sql.ts";
 import type { Statement } from "../src/statement.ts";
 import * as steps from "../src/steps/sql.ts";
@@ -30,6 +31,7 @@ const hot: Statement<never, unknown>[] = [
     gates.extend,
     gates.expire,
   ],
+  ...[schedules.due, schedules.fire, schedules.failed, schedules.get, schedules.remove],
   ...[proofs.issue, proofs.find, proofs.spend, proofs.miss],
 ];
 

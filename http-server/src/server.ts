@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
@@ -38,7 +39,10 @@ export interface RunningServer {
   /** Such as `http://127.0.0.1:7373`. */
   readonly url: string;
   readonly port: number;
-  /** Stops accepting, sends streams away with a hint, finishes what is under way (8 s). Core stays open. */
+  /**
+   * Stops accepting, sends streams away with a hint, answers calls that wait at once, finishes what is
+   * under way (8 s). Core stays open.
+   */
   close(): Promise<void>;
 }
 
@@ -63,6 +67,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       "Make a key with `tidebase keys create <name> --scopes read,work,enqueue`, or listen on 127.0.0.1.",
     );
   const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // one for each stream, and for each call that waits
   const app = createApp(core, {
     ...options,
     requireKey: exposed,
@@ -180,6 +185,7 @@ async function stop(
   sockets: ReadonlySet<Socket>,
   stopping: AbortController,
 ): Promise<void> {
+  for (const socket of sockets) closeAfterAnswer(socket);
   stopping.abort();
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
@@ -191,6 +197,12 @@ async function stop(
   await closed;
   clearInterval(idle);
   clearTimeout(grace);
+}
+
+/** Tells a client whose answer is still to come that no other request goes over this socket. */
+function closeAfterAnswer(socket: Socket): void {
+  const answer = answering(socket);
+  if (answer?.headersSent === false) answer.setHeader("connection", "close");
 }
 
 /** The answer being written to the socket, which Node keeps there. */

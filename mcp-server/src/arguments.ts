@@ -1,8 +1,15 @@
 import { parseArgs } from "node:util";
+import { TOOLSETS, type Toolset } from "./tool.ts";
+import { DEFAULT_TOOLSETS } from "./tools/index.ts";
 
 /** What the command line asks for. */
 export type Request =
-  | { readonly kind: "serve"; readonly readOnly: boolean; readonly allowWrites: boolean }
+  | {
+      readonly kind: "serve";
+      readonly readOnly: boolean;
+      readonly allowWrites: boolean;
+      readonly toolsets: readonly Toolset[];
+    }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "refused"; readonly because: string };
@@ -15,6 +22,8 @@ Usage: tidebase-mcp [options]
 Options:
   --read-only      write nothing, and offer no tool that writes
   --allow-writes   write also to a database on another machine
+  --toolsets LIST  offer these sets of tools, of runs,gates,ops,start (default: runs,gates,ops);
+                   start queues new runs
   --version        print the version
   --help           print this
 
@@ -35,18 +44,31 @@ export function readArguments(given: readonly string[]): Request {
       options: {
         "read-only": { type: "boolean", default: false },
         "allow-writes": { type: "boolean", default: false },
+        toolsets: { type: "string", default: DEFAULT_TOOLSETS.join(",") },
         version: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
     if (values.help) return { kind: "help" };
     if (values.version) return { kind: "version" };
+    const names = (values.toolsets ?? "").split(",").map((name) => name.trim());
+    const unknown = names.find((name) => !isToolset(name));
+    if (unknown !== undefined)
+      return {
+        kind: "refused",
+        because: `--toolsets: there is no set ${JSON.stringify(unknown)}. Take some of ${TOOLSETS.join(",")}.`,
+      };
     return {
       kind: "serve",
       readOnly: values["read-only"] === true,
       allowWrites: values["allow-writes"] === true,
+      toolsets: names.filter(isToolset),
     };
   } catch (error) {
     return { kind: "refused", because: (error as Error).message };
   }
+}
+
+function isToolset(name: string): name is Toolset {
+  return TOOLSETS.some((toolset) => toolset === name);
 }

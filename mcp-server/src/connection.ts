@@ -74,6 +74,8 @@ export interface OpenOptions {
   readonly readOnly: boolean;
   /** `--allow-writes`: a database on another machine may be written too. */
   readonly allowWrites: boolean;
+  /** `--toolsets` with `start`: new runs may be queued. */
+  readonly enqueues?: boolean;
 }
 
 const POOL_MAX = 3;
@@ -102,7 +104,12 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
       ...{ databaseUrl, revive, schema, readOnly, limits, webhooks },
       poolMax: POOL_MAX,
     });
-    const actor = { name: "local", scopes: ["read", "operate"], via: "stdio" } as const;
+    const scopes = [
+      "read",
+      "operate",
+      ...(options.enqueues === true ? (["enqueue"] as const) : []),
+    ] as const;
+    const actor = { name: "local", scopes, via: "stdio" };
     return {
       backend: guard(localBackend(core, actor), readOnly),
       store: { ...store, description: opened.description },

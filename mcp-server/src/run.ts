@@ -3,7 +3,7 @@ import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Environment } from "@tidebase/core";
 import { createServer, serveStdio } from "./adapter-v1.ts";
-import { HELP, readArguments } from "./arguments.ts";
+import { HELP, type Request, readArguments } from "./arguments.ts";
 import { connectLazily, openConnection } from "./connection.ts";
 import { toolsFor } from "./tools/index.ts";
 
@@ -34,11 +34,14 @@ export async function run(program: Program): Promise<void> {
 
 async function serve(
   { env, cwd, write, log }: Program,
-  { readOnly, allowWrites }: { readOnly: boolean; allowWrites: boolean },
+  { readOnly, allowWrites, toolsets }: Extract<Request, { kind: "serve" }>,
 ): Promise<void> {
-  const connection = connectLazily(() => openConnection({ env, cwd, readOnly, allowWrites }));
+  const enqueues = toolsets.includes("start");
+  const connection = connectLazily(() =>
+    openConnection({ env, cwd, readOnly, allowWrites, enqueues }),
+  );
   const server = createServer({
-    tools: toolsFor({ readOnly }),
+    tools: toolsFor({ readOnly, toolsets }),
     connection,
     version: readVersion(),
     ownRunId: env["TIDEBASE_RUN_ID"],

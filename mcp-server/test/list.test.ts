@@ -1,9 +1,13 @@
+import { ListToolsResultSchema, type Tool } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
 import { INSTRUCTIONS } from "../src/instructions.ts";
-import { useAgent } from "./support.ts";
+import { TOOLSETS } from "../src/tool.ts";
+import { type Agent, useAgent } from "./support.ts";
 
-const { client } = useAgent(() => ({}));
-const readOnly = useAgent(() => ({}), { readOnly: true });
+const usual = useAgent(() => ({}));
+const readOnly = useAgent(() => ({}), { readOnly: true, toolsets: TOOLSETS });
+const all = useAgent(() => ({}), { toolsets: TOOLSETS });
+const some = useAgent(() => ({}), { toolsets: ["start", "gates"] });
 
 const NAMES = [
   "tidebase_overview",
@@ -14,44 +18,66 @@ const NAMES = [
   "tidebase_wait_for_run",
   "tidebase_list_gates",
   "tidebase_get_gate",
+  "tidebase_list_queues",
+  "tidebase_list_schedules",
   "tidebase_resolve_gate",
   "tidebase_recover_run",
+  "tidebase_cancel_run",
+  "tidebase_manage_queue",
+  "tidebase_manage_schedule",
 ];
-const WRITES = ["tidebase_resolve_gate", "tidebase_recover_run"];
+const STARTS = "tidebase_enqueue_run";
+const DESTROYS = ["tidebase_resolve_gate", "tidebase_recover_run", "tidebase_cancel_run"];
+const WRITES = [...DESTROYS, "tidebase_manage_queue", "tidebase_manage_schedule", STARTS];
 
 test("the list has one order, and leaves out what writes when nothing may be written", async () => {
-  const names = (await client.listTools()).tools.map(({ name }) => name);
-  expect(names).toEqual(NAMES);
-  const without = (await readOnly.client.listTools()).tools.map(({ name }) => name);
-  expect(without).toEqual(NAMES.filter((name) => !WRITES.includes(name)));
+  expect(await namesOf(usual)).toEqual(NAMES);
+  expect(await namesOf(readOnly)).toEqual(NAMES.filter((name) => !WRITES.includes(name)));
 });
 
+test("sets of tools are offered alone, in the one order, and starting runs only when asked for", async () => {
+  expect(await namesOf(all)).toEqual([...NAMES, STARTS]);
+  const gates = ["tidebase_list_gates", "tidebase_get_gate", "tidebase_resolve_gate"];
+  expect(await namesOf(some)).toEqual([...gates, STARTS]);
+  expect(await all.refused("tidebase_enqueue", {})).toMatchObject({
+    fix: `Did you mean ${STARTS}?`,
+  });
+});
+
+async function toolsOf({ client }: Agent): Promise<Tool[]> {
+  return (await client.request({ method: "tools/list" }, ListToolsResultSchema)).tools;
+}
+
+async function namesOf(agent: Agent): Promise<string[]> {
+  return (await toolsOf(agent)).map(({ name }) => name);
+}
+
 test("the list and the instructions fit an agent's attention", async () => {
-  const { tools } = await client.listTools();
-  expect(client.getInstructions()).toBe(INSTRUCTIONS);
+  const tools = await toolsOf(all);
+  expect(all.client.getInstructions()).toBe(INSTRUCTIONS);
   expect(INSTRUCTIONS.length).toBeLessThanOrEqual(1500);
   for (const { description = "" } of tools) expect(description.length).toBeLessThanOrEqual(350);
   const read = tools.map(({ name, description, inputSchema }) => [name, description, inputSchema]);
-  expect(Buffer.byteLength(JSON.stringify(read)) / 4).toBeLessThan(1900);
+  expect(Buffer.byteLength(JSON.stringify(read)) / 4).toBeLessThan(2600); // of 2,800: two tools are still to come
 });
 
 test("every tool says by all four hints what it may do", async () => {
-  for (const { name, annotations } of (await client.listTools()).tools) {
+  for (const { name, annotations } of await toolsOf(all)) {
     expect(Object.values(annotations ?? {}), name).toHaveLength(4);
     expect(annotations?.readOnlyHint, name).toBe(!WRITES.includes(name));
-    expect(annotations?.destructiveHint, name).toBe(WRITES.includes(name));
+    expect(annotations?.destructiveHint, name).toBe(DESTROYS.includes(name));
   }
 });
 
 test("the tool that needs the human says so to clients that know it", async () => {
-  for (const { name, _meta } of (await client.listTools()).tools)
+  for (const { name, _meta } of await toolsOf(all))
     expect(_meta, name).toEqual(
       name === "tidebase_resolve_gate" ? { "anthropic/requiresUserInteraction": true } : undefined,
     );
 });
 
 test("no schema combines at its root, admits anything, or is a union with null", async () => {
-  for (const { name, inputSchema, outputSchema } of (await client.listTools()).tools) {
+  for (const { name, inputSchema, outputSchema } of await toolsOf(all)) {
     for (const schema of [inputSchema, outputSchema as object]) {
       for (const combinator of ["anyOf", "oneOf", "allOf", "$ref", "$schema"])
         expect(schema, name).not.toHaveProperty(combinator);

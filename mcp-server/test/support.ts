@@ -13,7 +13,8 @@ import type { TestDatabase } from "../../core/test/support/database.ts";
 import { newGrant } from "../../core/test/support/database.ts";
 import { createServer } from "../src/adapter-v1.ts";
 import { connectLazily, openConnection } from "../src/connection.ts";
-import { toolsFor } from "../src/tools/index.ts";
+import type { Toolset } from "../src/tool.ts";
+import { DEFAULT_TOOLSETS, toolsFor } from "../src/tools/index.ts";
 
 type Environment = Readonly<Record<string, string>>;
 /** A structured answer, read as a test needs it. */
@@ -48,15 +49,17 @@ export function useAgent(
   options: {
     readOnly?: boolean;
     allowWrites?: boolean;
+    toolsets?: readonly Toolset[];
     answerForm?: AnswerForm;
   } = {},
 ): Agent {
-  const { readOnly = false, allowWrites = false } = options;
+  const { readOnly = false, allowWrites = false, toolsets = DEFAULT_TOOLSETS } = options;
+  const enqueues = toolsets.includes("start");
   const client = clientOf(options.answerForm);
   const connection = connectLazily(() =>
-    openConnection({ env: env(), cwd: "/", readOnly, allowWrites }),
+    openConnection({ env: env(), cwd: "/", readOnly, allowWrites, enqueues }),
   );
-  const tools = toolsFor({ readOnly });
+  const tools = toolsFor({ readOnly, toolsets });
   const server = createServer({ tools, connection, version: "0.0.0" });
   beforeAll(async () => {
     const [near, far] = InMemoryTransport.createLinkedPair();

@@ -1,5 +1,7 @@
 import type { Config } from "./config.ts";
 import { Heartbeat } from "./leases/heartbeat.ts";
+import { LeaseWatch } from "./leases/watch.ts";
+import type { Workflow } from "./runs/run.ts";
 import { type Call, callsOver, exchangeOver } from "./transport/calls.ts";
 import { type Lanes, lanesOver } from "./transport/lanes.ts";
 import { openTransport } from "./transport/open.ts";
@@ -11,7 +13,10 @@ export interface Connection {
   readonly call: Call;
   readonly lanes: Lanes;
   readonly heartbeat: Heartbeat;
+  readonly watch: LeaseWatch;
   readonly transport: Transport;
+  /** The registered workflows, by name. */
+  readonly workflows: Map<string, Workflow<never, unknown>>;
 }
 
 /** A beat that takes longer is as good as lost: another is due. */
@@ -24,5 +29,7 @@ export function openConnection(config: Config): Connection {
   const exchange = exchangeOver(transport, config.url, config.requestTimeoutMs);
   const beatTimeoutMs = Math.min(LONGEST_BEAT_MS, (config.leaseMs ?? DEFAULT_LEASE_MS) / 3);
   const lanes = lanesOver(exchange, config.giveUpAfterMs, beatTimeoutMs);
-  return { config, call: callsOver(exchange), lanes, heartbeat: new Heartbeat(lanes), transport };
+  const call = callsOver(exchange);
+  const leases = { heartbeat: new Heartbeat(lanes), watch: new LeaseWatch(call) };
+  return { config, call, lanes, ...leases, transport };
 }

@@ -3,9 +3,13 @@ import type { ErrorCode } from "./operations.gen.ts";
 /** Codes of the server, and what the SDK itself refuses. */
 export type SdkErrorCode =
   | ErrorCode
+  | "child_cancelled"
+  | "child_failed"
+  | "child_mismatch"
   | "client_closed"
   | "config_invalid"
   | "duplicate_step"
+  | "fanout_failed"
   | "gate_not_json"
   | "input_mismatch"
   | "manual_review_required"

@@ -27,6 +27,11 @@ export function newSignalKey(): string {
   return randomUUID();
 }
 
+/** Names one worker: random, so that none is ever taken for another that had its name before. */
+export function newWorkerId(): string {
+  return `worker_${randomUUID()}`;
+}
+
 /** Names one grant of a lease, so that a begin that is sent again finds its own. */
 export function newGrantId(): string {
   return `grant_${randomUUID()}`;

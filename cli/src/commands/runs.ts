@@ -28,6 +28,7 @@ const VERDICT_EXIT = { safe: 0, waiting_on_human: 3, in_progress: 4, final: 5, n
 interface ListOptions {
   readonly status?: (typeof STATUSES)[number][];
   readonly workflow?: string;
+  readonly queue?: string;
   readonly tag?: string;
   readonly search?: string;
   readonly since?: string;
@@ -42,6 +43,7 @@ export function addRunCommands(runs: Command, cli: Cli): void {
     .description("runs, one line each")
     .option("--status <list>", `any of ${STATUSES.join(", ")}`, choices(STATUSES))
     .option("--workflow <name>", "of this workflow")
+    .option("--queue <queue>", "of this queue")
     .option("--tag <tag>", "with this tag")
     .option("--search <text>", "with this text in their error")
     .option("--since <time>", "created within this time, or since", instantBefore)

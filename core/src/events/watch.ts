@@ -1,7 +1,7 @@
 import type { Hub } from "./hub.ts";
 
 /** Waits for a change. Opened before one looks: what happens between look and wait is not missed. */
-export interface Watch {
+interface Watch {
   /**
    * Resolves once there was a change since the last call (or since the watch was opened), after `ms`
    * milliseconds, or when nobody waits any more; never rejects. Only a hint: look again.

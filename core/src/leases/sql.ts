@@ -185,10 +185,10 @@ export const fail = batch<
   with ${items({ ...lease, error: "text", message: "text", failure_class: "text", retryable: "boolean", orphaned: "text" })},
   ${seen}, ${heldWithParents}, judged as materialized (
     select held.*, case
-        when exists (select from tidebase.steps s where s.run_id = held.run_id
-           and (s.status = 'manual_review' or s.status = 'begun' and s.on_unknown = 'manual_review')) then 'manual_review'
-        when held.queue is null or not held.retryable or exists (select from tidebase.steps s where s.run_id = held.run_id
-           and (s.status = 'failed' or s.status = 'begun' and s.on_unknown = 'failed')) then held.failure_class
+        when (select true from tidebase.steps s where s.run_id = held.run_id
+           and (s.status = 'manual_review' or s.status = 'begun' and s.on_unknown = 'manual_review') limit 1) then 'manual_review'
+        when held.queue is null or not held.retryable or (select true from tidebase.steps s where s.run_id = held.run_id
+           and (s.status = 'failed' or s.status = 'begun' and s.on_unknown = 'failed') limit 1) then held.failure_class
         when held.attempts + 1 >= held.max_attempts then 'max_attempts' end as class
       from held join seen using (i) where held.fenced and held.last_seq = seen.seen_seq
   ), ended as (

@@ -137,9 +137,10 @@ export const claim = statement<
 
 /** Whether the queue `q` has something for its webhook `w`, and may send it. */
 export const canPush = fragment`q.paused_at is null and w.disabled_at is null
-     and coalesce(w.closed_until <= tidebase.now(), true)
-     and exists (select from tidebase.runs r where r.queue = q.queue and r.status = 'queued'
-       and r.order_at <= tidebase.now() + interval '100 minutes' and r.run_at <= tidebase.now())`;
+     and coalesce(w.closed_until <= (select tidebase.now()), true)
+     and (select r.run_id from tidebase.runs r where r.queue = q.queue and r.status = 'queued'
+       and r.order_at <= (select tidebase.now()) + interval '100 minutes' and r.run_at <= (select tidebase.now())
+       order by r.order_at, r.run_id limit 1) is not null`;
 
 /** Names of queues by a walk over the index: one probe for each. */
 const names = fragment`recursive live as (

@@ -11,10 +11,7 @@ const TRIES_MAX = 100;
  * Reads, decides and compares while it writes; undefined means that somebody else was faster, and all is
  * done again.
  */
-export async function settled<T>(
-  name: string,
-  attempt: () => Promise<T | undefined>,
-): Promise<T> {
+export async function settled<T>(name: string, attempt: () => Promise<T | undefined>): Promise<T> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const done = await attempt();
     if (done !== undefined) return done;

@@ -32,7 +32,7 @@ export function dueSchedules(maxSteps: number): Sweep<schedules.Due> {
           if (done === undefined) continue;
           turn.outcome = done.outcome;
           if (done.runId !== null) turn.runIds.push(done.runId);
-          if (done.then !== undefined) next.push({ turn, due: done.then });
+          if (done.following !== undefined) next.push({ turn, due: done.following });
         }
         left = next;
       }
@@ -46,7 +46,7 @@ interface Done {
   readonly outcome: string;
   readonly runId: string | null;
   /** The schedule after this step, when it may have another. */
-  readonly then: schedules.Due | undefined;
+  readonly following: schedules.Due | undefined;
 }
 
 /** Undefined when there is nothing to do, somebody else did it, or it failed and was counted. */
@@ -65,11 +65,7 @@ async function fireOrCount(
   }
 }
 
-async function fire(
-  db: Database,
-  due: schedules.Due,
-  maxSteps: number,
-): Promise<Done | undefined> {
+async function fire(db: Database, due: schedules.Due, maxSteps: number): Promise<Done | undefined> {
   const step = planStep({ ...due, nextFireAt: new Date(due.nextFireAt) }, new Date(due.now));
   if (step === undefined) return undefined;
   const nextFireAt = step.nextFireAt?.toISOString();
@@ -90,7 +86,11 @@ async function fire(
     maxSteps,
   });
   if (outcome === "moved") return undefined;
-  return { outcome, runId, then: nextFireAt === undefined ? undefined : { ...due, nextFireAt, now } };
+  return {
+    outcome,
+    runId,
+    following: nextFireAt === undefined ? undefined : { ...due, nextFireAt, now },
+  };
 }
 
 async function count(db: Database, due: schedules.Due, message: string): Promise<void> {

@@ -138,9 +138,10 @@ export const change = statement<
  * The schedule and its history; its runs stay. `again`: whoever changed the row while it was waited for may have
  * written a fire that this snapshot does not show. No row when it is unknown.
  */
-export const remove = statement<{ name: string }, { scheduleId: string; outcome: "gone" | "again" }>(
-  "schedules.remove",
-)`
+export const remove = statement<
+  { name: string },
+  { scheduleId: string; outcome: "gone" | "again" }
+>("schedules.remove")`
   with seen as materialized (
     select schedule_id, xmin as version from tidebase.schedules where name = $name::text collate "C"
   ), held as materialized (
@@ -266,19 +267,21 @@ export const fire = statement<
           when s.overlap = 'skip' and exists (
             select from tidebase.runs r
              where r.schedule_id = s.schedule_id and r.status not in ('completed', 'cancelled') and r.status <> 'failed'
-          ) then 'overlap' end as reason
+          ) then 'overlap' end as reason offset 0
       ) held_back
     on conflict (schedule_id, fire_at, kind) do nothing
     returning outcome, run_id
   ), made as materialized (
-    select m.run_id from s join noted on noted.run_id is not null cross join lateral tidebase.make_runs(${runOf({
-      id: fragment`$run_id::uuid`,
-      metadata: fragment`$metadata::text`,
-      key: fragment`null`,
-      body: fragment`'fire:' || $run_id::uuid`,
-      maxSteps: fragment`$max_steps::int`,
-      actor: fragment`'tidebase'`,
-    })}) m
+    select m.run_id from s join noted on noted.run_id is not null cross join lateral tidebase.make_runs(${runOf(
+      {
+        id: fragment`$run_id::uuid`,
+        metadata: fragment`$metadata::text`,
+        key: fragment`null`,
+        body: fragment`'fire:' || $run_id::uuid`,
+        maxSteps: fragment`$max_steps::int`,
+        actor: fragment`'tidebase'`,
+      },
+    )}) m
   )
   select made.run_id, tidebase.now() as now, case
       when s.schedule_id is null then 'moved' else coalesce(noted.outcome::text, 'known') end as outcome
@@ -294,16 +297,20 @@ export const failed = statement<
 
 /**
  * Active runs `r` of schedules with `overlap: cancel` from before the latest fire `f`. What was triggered by hand since
- * is later than that fire.
+ * is later than that fire. (`offset 0` keeps the planner from reading all runs first.)
  */
 const superseded = fragment`tidebase.schedules s cross join lateral (
       select at, run_id from tidebase.schedule_fires
        where schedule_id = s.schedule_id and kind = 'cron' and run_id is not null order by fire_at desc limit 1
-    ) f join tidebase.runs r on r.schedule_id = s.schedule_id and r.status not in ('completed', 'cancelled')
-     and r.status <> 'failed' and r.run_id <> f.run_id
-   where s.overlap = 'cancel' and not exists (
-       select from tidebase.schedule_fires m
-        where m.schedule_id = s.schedule_id and m.fire_at > f.at and m.run_id = r.run_id)`;
+    ) f cross join lateral (
+      select * from tidebase.runs
+       where schedule_id = s.schedule_id and status not in ('completed', 'cancelled') and status <> 'failed' and run_id <> f.run_id
+       offset 0
+    ) r left join lateral (
+      select true as is_later from tidebase.schedule_fires
+       where schedule_id = s.schedule_id and fire_at > f.at and run_id = r.run_id limit 1
+    ) m on true
+   where s.overlap = 'cancel' and m.is_later is null`;
 
 export const isSuperseded = fragment`exists (select from ${superseded})`;
 

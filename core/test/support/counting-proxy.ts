@@ -9,8 +9,8 @@ export interface CountingProxy {
   close(): void;
 }
 
-/** Bytes before a message's body: its type and its length, which counts itself. */
-const HEADER = 5;
+/** Bytes of a message's length, which counts itself but not the type before it. */
+const LENGTH = 4;
 const EXECUTES = new Set(["Q", "E"]);
 
 /** Stands before Postgres and reads along: its own counters come late and forget failures. */
@@ -41,25 +41,18 @@ export async function countStatements(databaseUrl: string): Promise<CountingProx
 
 /** Calls `told` with the type of each message of a client; the first has none. */
 function messageReader(told: (type: string) => void): (chunk: Buffer) => void {
-  let left: Uint8Array = new Uint8Array();
+  let left = "";
   let started = false;
   return (chunk) => {
-    left = joined(left, chunk);
+    left += chunk.toString("latin1"); // a character for each byte
     for (;;) {
       const at = started ? 1 : 0;
-      if (left.length < HEADER) return;
-      const end = at + new DataView(left.buffer, left.byteOffset).getInt32(at);
+      if (left.length < at + LENGTH) return;
+      const end = at + Buffer.from(left.slice(at, at + LENGTH), "latin1").readInt32BE();
       if (left.length < end) return;
-      if (started) told(String.fromCharCode(left[0] ?? 0));
+      if (started) told(left.charAt(0));
       started = true;
-      left = left.subarray(end);
+      left = left.slice(end);
     }
   };
-}
-
-function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const both = new Uint8Array(left.length + right.length);
-  both.set(left);
-  both.set(right, left.length);
-  return both;
 }

@@ -27,15 +27,11 @@ export const enqueueRunTool = tool({
   }),
   annotations: { ...WRITE, idempotentHint: false },
   async handler(given, context) {
-    const { queue, input, ...rest } = given;
-    const item = { queue, ...defined(rest), ...(input === undefined ? {} : { input }) };
-    const { results } = await ask(context.backend, enqueueRuns, {
-      items: [item as { workflow: string }],
-    });
+    const { results } = await ask(context.backend, enqueueRuns, { items: [given] });
     const { runId, status, outcome = "input_refused" } = results[0] ?? {};
     if (outcome === "input_refused" || outcome === "idempotency_conflict")
       throw new TidebaseError(outcome, optional("runId", runId));
-    return { runId, status, outcome, ...optional("hints", await hintsFor(queue, context)) };
+    return { runId, status, outcome, ...optional("hints", await hintsFor(given.queue, context)) };
   },
 });
 
@@ -48,8 +44,4 @@ async function hintsFor(name: string, { backend }: ToolContext): Promise<string[
   if (queue.workers === 0 && queue.webhook === null)
     hints.push("No worker asked this queue for work within a minute: start one.");
   return hints;
-}
-
-function defined(given: object): object {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

@@ -76,7 +76,10 @@ export const manageQueueTool = tool({
 function check({ action, dryRun, ...given }: Given): void {
   const limits = LIMITS.filter((name) => given[name] !== undefined);
   const filters = FILTERS.filter((name) => given[name] !== undefined);
-  const strange = [...(action === "limits" ? [] : limits), ...(action === "redrive" ? [] : filters)];
+  const strange = [
+    ...(action === "limits" ? [] : limits),
+    ...(action === "redrive" ? [] : filters),
+  ];
   if (strange.length > 0)
     throw refusal(`${strange.join(", ")}: not an argument of ${action}.`, "Leave it out.");
   if (action === "limits" && limits.length === 0)

@@ -6,6 +6,7 @@ import { age } from "../answers/time.ts";
 import { quote, quoteJson, untrusted } from "../answers/untrusted.ts";
 import { type EventRow, foreignOfEvent, ofEvent } from "./list-events.ts";
 import { ofHint } from "./recover-run.ts";
+import type { Children } from "./run-children.ts";
 import { foreignOfRun, ofRun, optional } from "./run-fields.ts";
 import { foreignOfStep, ofError, ofStep, type StepRow } from "./step-rows.ts";
 
@@ -20,6 +21,7 @@ interface Asked {
   readonly recorded: Recorded;
   /** Open ones. */
   readonly gates: Gates;
+  readonly children: z.output<typeof Children> | undefined;
 }
 
 const NAME_LENGTH = 200;
@@ -48,6 +50,7 @@ export function presentRun(found: Found, asked: Asked): object {
       ...optional("recordedSteps", recorded.slice(0, cut.rows).map(ofRecorded)),
       ...optional("events", fromEnd.map(ofEvent)),
       ...optional("gates", asked.gates.map(ofOpenGate)),
+      ...optional("children", asked.children),
       untrusted: untrusted(foreignOf(found, asked, cut)),
       ...truncation(
         { field: "steps", shown: Math.min(open.length, cut.rows), total: open.length },
@@ -67,13 +70,18 @@ export function presentRun(found: Found, asked: Asked): object {
 }
 
 function ofWholeRun(run: Found["run"]): object {
-  const { epoch, lastSeq, createdAt, leaseExpiresAt } = run;
+  const { epoch, lastSeq, createdAt, leaseExpiresAt, status, runAt } = run;
+  const isReady = status === "queued" && runAt !== null && Date.parse(runAt) <= Date.now();
   return {
     ...ofRun(run),
     epoch,
     lastSeq,
     createdAt,
     ...optional("leaseExpiresAt", leaseExpiresAt),
+    ...optional("runAt", runAt),
+    ...(isReady ? { readyAge: age(runAt) } : {}),
+    ...optional("maxAttempts", run.maxAttempts),
+    ...optional("deadlineAt", run.deadlineAt),
   };
 }
 
@@ -120,6 +128,8 @@ function foreignOf(
     value === undefined || value === null ? {} : { [name]: quoteJson(value, max) };
   return {
     ...named,
+    ...quoted("cancelReason", run.cancelReason, text),
+    ...quoted("cancelledBy", run.cancelledBy, Math.min(text, NAME_LENGTH)),
     ...optional("error", message),
     ...optional("stack", stack),
     ...optional(
@@ -135,14 +145,16 @@ function foreignOf(
     ),
     ...ofHint(run.resumeHint as Parameters<typeof ofHint>[0], detail ? 2000 : 300),
     ...(cut.detail ? json("holder", run.holder, 300) : {}),
-    ...(run.version === null ? {} : { version: quote(run.version, 100) }),
-    ...(run.idempotencyKey === null
-      ? {}
-      : { idempotencyKey: quote(run.idempotencyKey, NAME_LENGTH) }),
+    ...quoted("version", run.version, 100),
+    ...quoted("idempotencyKey", run.idempotencyKey, NAME_LENGTH),
     ...(metadata ? json("metadata", run.metadata) : {}),
     ...json("result", found.result),
     ...json("input", found.input),
   };
+}
+
+function quoted(name: string, value: string | null, max: number): object {
+  return value === null ? {} : { [name]: quote(value, max) };
 }
 
 function nameOf({ name, key }: Recorded[number], index: number): object {
@@ -181,7 +193,7 @@ function shownOf(
   return { field, shown: Math.min(whole.length, text), total: whole.length };
 }
 
-function hintsFor({ run, verdict }: Found, { detailed, gates }: Asked): string[] {
+function hintsFor({ run, verdict }: Found, { detailed, gates, children }: Asked): string[] {
   const hints: string[] = [];
   if (verdict.answer === "safe")
     hints.push("tidebase_recover_run (a dry run by default) shows exactly what would run again.");
@@ -189,6 +201,10 @@ function hintsFor({ run, verdict }: Found, { detailed, gates }: Asked): string[]
     hints.push("Do not rerun: ask the human whether the step's effects happened.");
   if (gates.length > 0)
     hints.push("A human has to decide the open gates: tidebase_get_gate shows how.");
+  if (children?.failed !== undefined)
+    hints.push("Children failed: tidebase_get_run on one of children.failed says why.");
+  if (run.status === "queued")
+    hints.push("It is in a queue: tidebase_list_queues says whether anybody works on it.");
   if (verdict.next.command !== undefined)
     hints.push("resumeCommand was recorded by the run: show it to the human before running it.");
   if (run.error !== null && !detailed) hints.push("detail: detailed shows the stack.");

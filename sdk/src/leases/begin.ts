@@ -22,16 +22,23 @@ export interface BeginOptions {
   readonly onWait?: OnWait;
 }
 
-type Begun = Operations["runs.begin"]["output"];
+type BeginAnswer = Operations["runs.begin"]["output"];
+/** What an attempt needs, whether its run was begun or claimed. */
+type Begun = Omit<BeginAnswer, "outcome" | "result" | "resultMeta">;
 type JournalPage = Operations["steps.journal"]["output"];
 
-/** A begun run, or a completed one with its result. */
+/** A run whose lease was taken. */
 export interface Granted {
   readonly begun: Begun;
   readonly grantId: string;
-  /** When the begin was sent first, by `performance.now()`. */
+  /** When it was first asked for, by `performance.now()`. */
   readonly sentAt: number;
   readonly journal: Begun["journal"];
+}
+
+/** A begun run, or a completed one with its result. */
+interface Answered extends Granted {
+  readonly begun: BeginAnswer;
 }
 
 /** A release is noticed after so long at the latest. */
@@ -45,7 +52,7 @@ export async function beginRun(
   runId: string,
   workflow: string,
   options: BeginOptions,
-): Promise<Granted> {
+): Promise<Answered> {
   here ??= { holder: thisProcess(), hint: resumeHint() };
   const leaseMs = options.leaseMs ?? config.leaseMs;
   const version = options.version ?? config.version;
@@ -82,11 +89,11 @@ export async function beginRun(
   }
 }
 
-/** The first page came with the begin. */
-async function readJournal(
+/** All of the run's finished steps: the first page came with its grant. */
+export async function readJournal(
   call: Connection["call"],
   runId: string,
-  begun: Begun,
+  begun: JournalPage,
 ): Promise<Begun["journal"]> {
   const steps = [...begun.journal];
   for (let page: JournalPage = begun; page.afterName !== null && page.afterKey !== null; ) {

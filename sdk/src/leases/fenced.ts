@@ -3,7 +3,14 @@ import { isTidebaseError, type TidebaseError } from "../errors.ts";
 import type { Operations } from "../operations.gen.ts";
 import type { HeldLease } from "./lease.ts";
 
-type Fenced = "gates.open" | "signals.take" | "state.label" | "state.write" | "timers.set";
+type Fenced =
+  | "children.create"
+  | "gates.open"
+  | "runs.deadline"
+  | "signals.take"
+  | "state.label"
+  | "state.write"
+  | "timers.set";
 
 /** Whether the error says that nothing more can be recorded under the lease. */
 export function isLoss(error: unknown): error is TidebaseError {

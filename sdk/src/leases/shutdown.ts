@@ -1,7 +1,9 @@
-/** A run that this process holds. */
+/** A run that this process holds, or a worker. */
 export interface Releasable {
   /** Hands the run back, if it can, without waiting long. Never rejects. */
   release(): Promise<void>;
+  /** Takes its time to come to an end; `release` hurries it. Never rejects. */
+  drain?(): Promise<void>;
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
@@ -9,18 +11,21 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 const LONGEST_MS = 2000;
 
 const held = new Set<Releasable>();
+let draining: Promise<void> | undefined;
 let releasing: Promise<void> | undefined;
 
 /**
  * Until the returned function is called, the run is released when the process is told to end or has
- * nothing left to do, so that nobody waits for a dead process. The listeners are there only while
- * runs are held, and change nothing else: a signal that nobody else handles still ends the process.
+ * nothing left to do, so that nobody waits for a dead process; a worker is drained first. The
+ * listeners are there only while something is held, and change nothing else: a signal that nobody
+ * else handles still ends the process.
  */
 export function releaseOnExit(run: Releasable): () => void {
-  if (held.size === 0) listen();
+  if (held.size === 0 && draining === undefined && releasing === undefined) listen();
   held.add(run);
   return () => {
-    if (held.delete(run) && held.size === 0 && releasing === undefined) silence();
+    const isLast = held.delete(run) && held.size === 0;
+    if (isLast && draining === undefined && releasing === undefined) silence();
   };
 }
 
@@ -46,7 +51,7 @@ function silence(): void {
   process.removeListener("beforeExit", onBeforeExit);
 }
 
-/** A second signal does not wait for the first one's release. */
+/** A second signal does not wait for a drain, and a further one not for a release. */
 function onSignal(signal: NodeJS.Signals): void {
   const isOurs = process.listenerCount(signal) === 1;
   const end = () => {
@@ -54,15 +59,29 @@ function onSignal(signal: NodeJS.Signals): void {
     if (isOurs) process.kill(process.pid, signal);
   };
   if (releasing !== undefined) end();
-  else void releaseHeld().then(end);
+  else if (draining !== undefined) void releaseHeld().then(end);
+  else void drainHeld().then(end);
 }
 
 function onBeforeExit(): void {
   if (held.size > 0 && releasing === undefined) void releaseHeld().then(silence);
 }
 
+/** Workers drain while all else is released. */
+async function drainHeld(): Promise<void> {
+  const workers = [...held].filter(({ drain }) => drain !== undefined);
+  if (workers.length > 0) {
+    const others = [...held].filter(({ drain }) => drain === undefined);
+    const drained = Promise.all([releaseAll(others), ...workers.map((worker) => worker.drain?.())]);
+    draining = drained.then(() => {});
+    await draining;
+    draining = undefined;
+  }
+  await releaseHeld();
+}
+
 function releaseHeld(): Promise<void> {
-  releasing = releaseAll(held).finally(() => {
+  releasing ??= releaseAll(held).finally(() => {
     held.clear();
     releasing = undefined;
   });

@@ -1,50 +1,71 @@
+import type { AskedChild } from "../children/ask.ts";
+import { childOf } from "../children/child.ts";
+import { Edges } from "../children/edges.ts";
+import { fanoutOver } from "../children/fanout.ts";
 import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { recordFailure } from "../failure.ts";
 import { AttemptGates } from "../gates/gates.ts";
-import type { Granted } from "../leases/begin.ts";
+import { type BeginOptions, beginRun, type Granted } from "../leases/begin.ts";
+import { CleanUp } from "../leases/clean-up.ts";
+import { fenced, isLoss } from "../leases/fenced.ts";
 import { HeldLease } from "../leases/lease.ts";
-import { type Releasable, releaseOnExit } from "../leases/shutdown.ts";
-import { sleep } from "../pause.ts";
+import type { Releasable } from "../leases/shutdown.ts";
+import { LONGEST_TIMER_MS, sleep } from "../pause.ts";
 import { RunState, StateWrites } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
 import { Steps } from "../steps/steps.ts";
 import { Activity } from "../waits/activity.ts";
+import { type Duration, milliseconds } from "../waits/duration.ts";
 import { sleeping } from "../waits/sleep.ts";
 import { waitingFor } from "../waits/wait-for.ts";
-import { type OnWait, Waits } from "../waits/waits.ts";
+import { Waits } from "../waits/waits.ts";
+import { isFatal } from "./fatal-error.ts";
 import type { Run, Workflow } from "./run.ts";
 
 /** Whoever is waited for longer is named once. */
 const NAME_AFTER_MS = 10_000;
 /** On shutdown the functions that are running have so long to end and be recorded. */
 const SHUTDOWN_MS = 1000;
+/** A workflow whose run was cancelled has so long to end before it is cleaned up after. */
+const CANCELLED_MS = 1000;
+
+/** Takes note of a run that is worked on, for whoever has to release it; the result forgets it. */
+export type Hold = (run: Releasable) => () => void;
+
+/** How the attempt is made; its children in this process take the same. */
+export type AttemptOptions = Pick<BeginOptions, "leaseMs" | "version" | "onWait">;
 
 /** One attempt at a run: from its grant to its end. */
 export class Attempt {
   readonly #connection: Connection;
   readonly #granted: Granted;
+  readonly #options: AttemptOptions;
   readonly #version: string | undefined;
   readonly #held: HeldLease;
   readonly #recorded: Recorded;
   readonly #activity = new Activity();
   readonly #waits: Waits;
   readonly #steps: Steps;
+  readonly #cleanUp: CleanUp;
   #shuttingDown: Promise<void> | undefined;
 
   constructor(
     connection: Connection,
     granted: Granted,
     runId: string,
-    { version, onWait }: { readonly version?: string; readonly onWait?: OnWait } = {},
+    options: AttemptOptions = {},
   ) {
+    const { version, onWait } = options;
     const { begun, grantId, sentAt, journal } = granted;
     const lease = { runId, epoch: begun.epoch, grantId };
     this.#connection = connection;
     this.#granted = granted;
+    this.#options = options;
     this.#version = version ?? connection.config.version;
     this.#held = new HeldLease(lease, begun.leaseMs, sentAt);
+    this.#cleanUp = new CleanUp(connection, lease);
     this.#recorded = new Recorded(journal, begun.unfinished);
     const onWaits = onWait ?? connection.config.onWait;
     this.#waits = new Waits(connection, this.#held, this.#activity, onWaits);
@@ -57,34 +78,43 @@ export class Attempt {
   }
 
   /**
-   * Works on the run to the end of this attempt. `active` holds it meanwhile, for who closes the
-   * client.
+   * Works on the run to the end of this attempt, and on its clean-up when it was cancelled. With
+   * `parent`, the signal of the attempt that executes it as its child, it is handed back when that is
+   * given up.
    */
   async work<Input, Result>(
     workflow: Workflow<Input, Result>,
-    active: Set<Releasable>,
+    hold: Hold,
+    parent?: AbortSignal,
   ): Promise<Result> {
     const held = this.#held;
     const release = () => {
-      this.#shuttingDown ??= this.#shutDown();
+      this.#shuttingDown ??= this.#shutDown(ending(held.lease.runId), SHUTDOWN_MS);
       return this.#shuttingDown;
     };
-    const releasable = { release };
-    const leaveExit = releaseOnExit(releasable);
-    active.add(releasable);
+    const letGo = hold({ release });
     this.#connection.heartbeat.keep(held);
+    this.#connection.watch.keep(held);
+    held.signal.addEventListener("abort", () => this.#cancelledSoon(), { once: true });
     try {
-      return await this.#toTheEnd(workflow);
+      return await this.#withParent(parent, this.#toTheEnd(workflow, hold));
     } finally {
       this.#waits.end();
       this.#connection.heartbeat.release(held);
-      leaveExit();
-      active.delete(releasable);
+      this.#connection.watch.release(held);
+      if (held.lost?.code === "run_cancelled") await this.#cleanUp.run();
+      letGo();
     }
   }
 
-  async #toTheEnd<Input, Result>(workflow: Workflow<Input, Result>): Promise<Result> {
-    const working = settled(() => workflow(this.#run<Input>()));
+  /** A workflow that does not listen to its signal does not keep its clean-up waiting. */
+  #cancelledSoon(): void {
+    if (this.#held.lost?.code !== "run_cancelled") return;
+    void sleep(CANCELLED_MS).then(() => this.#cleanUp.run());
+  }
+
+  async #toTheEnd<Input, Result>(workflow: Workflow<Input, Result>, hold: Hold): Promise<Result> {
+    const working = settled(() => workflow(this.#run<Input>(hold)));
     await Promise.race([working, this.#waits.suspended]);
     const suspension = await this.#waits.close();
     if (suspension !== undefined) throw suspension;
@@ -96,7 +126,56 @@ export class Attempt {
     return this.#complete(ended.value);
   }
 
-  #run<Input>(): Run<Input> {
+  /**
+   * A child does not work on for a parent that gave up: what is executing is recorded, then it is
+   * handed back. A cancelled parent takes its children with it, and the server tells them so.
+   */
+  async #withParent<Result>(parent: AbortSignal | undefined, work: Promise<Result>) {
+    if (parent === undefined) return work;
+    const { runId } = this.#held.lease;
+    let giveUp = () => {};
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = () => {
+        if (isTidebaseError(parent.reason, "run_cancelled")) return;
+        const isLast = isTidebaseError(parent.reason, "run_released"); // the process is ending
+        const says = `The parent of run ${runId} no longer works in this process; the run was handed back. It goes on when either is begun again.`;
+        const reason = new TidebaseError("run_released", says, { runId });
+        this.#shuttingDown ??= this.#shutDown(reason, isLast ? SHUTDOWN_MS : LONGEST_TIMER_MS);
+        void this.#shuttingDown.then(() => reject(reason));
+      };
+      if (parent.aborted) giveUp();
+      parent.addEventListener("abort", giveUp, { once: true });
+    });
+    return Promise.race([work, givenUp]).finally(() => parent.removeEventListener("abort", giveUp));
+  }
+
+  /** As `tide.run` does on any run, in the name of this attempt's workflow. */
+  async #workOnChild(
+    hold: Hold,
+    runId: string,
+    { name, code = this.#connection.workflows.get(name) }: AskedChild["workflow"],
+    parent: AbortSignal,
+  ): Promise<unknown> {
+    if (code === undefined)
+      throw new TidebaseError(
+        "workflow_not_registered",
+        `Child ${runId} belongs to workflow "${name}". Register its code first, tide.workflow("${name}", …), or give a queue whose workers have it.`,
+        { runId, workflow: name },
+      );
+    const { leaseMs, version, onWait } = this.#options;
+    const own = {
+      ...(leaseMs && { leaseMs }),
+      ...(version && { version }),
+      ...(onWait && { onWait }),
+    };
+    const granted = await beginRun(this.#connection, runId, name, own);
+    const { begun } = granted;
+    if (begun.outcome === "completed") return decode(begun.result, begun.resultMeta);
+    const attempt = new Attempt(this.#connection, granted, runId, this.#options);
+    return attempt.work(code as Workflow<unknown, unknown>, hold, parent);
+  }
+
+  #run<Input>(hold: Hold): Run<Input> {
     const { lease, signal } = this.#held;
     const { input, inputMeta } = this.#granted.begun;
     const waiting = {
@@ -104,6 +183,7 @@ export class Attempt {
       ...{ activity: this.#activity, waits: this.#waits },
     };
     const gates = new AttemptGates(waiting);
+    const edges = new Edges(waiting, (...child) => this.#workOnChild(hold, ...child));
     return {
       runId: lease.runId,
       input: (input === null && inputMeta === null ? undefined : decode(input, inputMeta)) as Input,
@@ -114,7 +194,20 @@ export class Attempt {
       gates,
       sleep: (name, time, options) => unheard(sleeping(waiting, name, time, options)),
       waitFor: (name, options) => unheard(waitingFor(waiting, name, options)),
+      child: (name, workflow, options) => unheard(childOf(edges, name, workflow, options)),
+      fanout: fanoutOver(edges),
+      onCancel: (hook) => this.#cleanUp.add(hook),
+      extendDeadline: (duration) => unheard(this.#extendDeadline(duration)),
     };
+  }
+
+  async #extendDeadline(duration: Duration): Promise<Date> {
+    const deadlineMs = milliseconds(duration, "run.extendDeadline");
+    const { lease } = this.#held;
+    const { deadlineAt } = await this.#activity.during(() =>
+      fenced(this.#connection, this.#held, "runs.deadline", { ...lease, deadlineMs }),
+    );
+    return new Date(deadlineAt ?? Number.NaN);
   }
 
   /** Every step that is still running ends and is recorded before the lease is given away. */
@@ -142,6 +235,7 @@ export class Attempt {
     }
     const { json, meta } = written;
     const [value, notes] = [JSON.parse(json), meta === null ? null : JSON.parse(meta)];
+    this.#connection.watch.release(this.#held);
     try {
       await this.#connection.call(
         "runs.complete",
@@ -153,6 +247,7 @@ export class Attempt {
       );
     } catch (error) {
       if (isTidebaseError(error, "payload_too_large", "body_too_large")) return this.#fail(error);
+      if (isLoss(error)) this.#held.lose(error);
       throw error;
     }
     return decode(notes === null ? value : JSON.parse(json), notes) as Result;
@@ -166,16 +261,19 @@ export class Attempt {
     await this.#shuttingDown; // what it threw is the answer to our own abort
     if (held.lost !== undefined) throw held.lost;
     if (held.lapsed !== undefined) throw await this.#handBack(held.lapsed);
+    this.#connection.watch.release(held);
     try {
       await this.#connection.call(
         "runs.fail",
         {
           ...{ ...held.lease, ...this.#orphans(), error: { ...recordFailure(error) } },
           failureClass: this.#steps.failureClassOf(error) ?? "workflow_error",
+          ...(isFatal(error) && { retryable: false }),
         },
         this.#patience(),
       );
     } catch (unrecorded) {
+      if (isLoss(unrecorded)) held.lose(unrecorded);
       if (isTidebaseError(unrecorded, "run_cancelled")) throw unrecorded;
       const why = unrecorded instanceof Error ? unrecorded.message : String(unrecorded);
       this.#connection.config.log(`Run ${held.lease.runId}: its failure is not recorded. ${why}`);
@@ -189,21 +287,17 @@ export class Attempt {
     return reason;
   }
 
-  async #shutDown(): Promise<void> {
+  async #shutDown(reason: TidebaseError, longestMs: number): Promise<void> {
     const held = this.#held;
-    const { runId } = held.lease;
-    const reason = new TidebaseError(
-      "run_released",
-      `This process is ending; run ${runId} was handed back. Begin it again to go on.`,
-      { runId },
-    );
     held.stop(reason);
-    await Promise.race([this.#steps.settled(), sleep(SHUTDOWN_MS)]);
+    const settled = Promise.all([this.#steps.settled(), this.#cleanUp.ended]);
+    await Promise.race([settled, sleep(longestMs)]);
     await this.#release("shutdown").catch(() => {});
     held.lose(reason);
   }
 
   async #release(reason: "shutdown" | "handed_back"): Promise<void> {
+    this.#connection.watch.release(this.#held);
     if (this.#held.lost !== undefined) return;
     const options = { patienceMs: SHUTDOWN_MS, timeoutMs: SHUTDOWN_MS };
     await this.#connection.call("runs.release", { ...this.#held.lease, reason }, options);
@@ -220,6 +314,11 @@ export class Attempt {
   #patience() {
     return { patienceMs: this.#connection.config.giveUpAfterMs };
   }
+}
+
+function ending(runId: string): TidebaseError {
+  const says = `This process is ending; run ${runId} was handed back. Begin it again to go on.`;
+  return new TidebaseError("run_released", says, { runId });
 }
 
 type Settled<Result> =

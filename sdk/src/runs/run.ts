@@ -1,4 +1,7 @@
+import type { RunChild } from "../children/child.ts";
+import type { RunFanout } from "../children/fanout.ts";
 import type { GateDecision, GateOptions, Gates } from "../gates/gates.ts";
+import type { CancelHook } from "../leases/clean-up.ts";
 import type { RunState } from "../state.ts";
 import type { Step } from "../steps/steps.ts";
 import type { Duration } from "../waits/duration.ts";
@@ -44,6 +47,21 @@ export interface Run<Input> {
     name: string,
     options?: WaitForOptions<Payload>,
   ): Promise<WaitOutcome<Payload>>;
+  /** A part of the work as a run of its own; see `RunChild`. Suspends the run as at a gate. */
+  readonly child: RunChild;
+  /** Many such parts at once, joined; see `RunFanout`. Suspends the run as at a gate. */
+  readonly fanout: RunFanout;
+  /**
+   * Cleans up when the run is cancelled while this process works on it: the hooks run once in the life
+   * of the run, the latest first, within a grace of 30 s whose end aborts their signal. Not when the
+   * lease was merely lost: whoever took it over registers its own. The result takes the hook out again.
+   */
+  onCancel(hook: CancelHook): () => void;
+  /**
+   * The run is cancelled, with the reason `deadline`, when it has not ended so long after this call.
+   * Gives the moment. No step: a replay does it again.
+   */
+  extendDeadline(duration: Duration): Promise<Date>;
 }
 
 /** The code of a workflow. What it returns is the result of the run. */

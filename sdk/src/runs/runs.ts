@@ -4,6 +4,7 @@ import { plainJson } from "../encoding/plain-json.ts";
 import { TidebaseError } from "../errors.ts";
 import { checkRunId, newRunId, newSignalKey } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
+import { type Duration, milliseconds } from "../waits/duration.ts";
 import { type EventOptions, followEvents, type RunEvent } from "./events.ts";
 
 type Input<Name extends keyof Operations> = Operations[Name]["input"];
@@ -21,7 +22,12 @@ export interface CreateOptions<Value = unknown> {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Names of the webhooks that follow this run, besides those that follow every run. */
   readonly webhooks?: readonly string[];
+  /** Not final so long after its creation: cancelled, with the reason `deadline`. */
+  readonly deadline?: Duration;
 }
+
+/** How a run is cancelled. */
+export type CancelOptions = Omit<Input<"runs.cancel">, "runId">;
 
 /** The event that a signal made; `recorded` when it had been sent before. */
 export type SignalSent = Output<"signals.send">;
@@ -39,6 +45,8 @@ export interface RunHandle<Result = unknown> {
   events(options?: EventOptions): AsyncGenerator<RunEvent, void, undefined>;
   /** Tells the run that something happened; see `Tidebase.signal`. */
   signal(name: string, payload?: unknown, options?: SignalOptions): Promise<SignalSent>;
+  /** Ends the run for good; see `Tidebase.cancel`. */
+  cancel(options?: CancelOptions): Promise<Output<"runs.cancel">>;
   /**
    * Waits for the end and gives the result. Throws `run_failed` when the run comes to rest in
    * `failed` (it may still be resumed) and `run_cancelled`.
@@ -82,6 +90,12 @@ export class Runs {
     return this.#connection.call("runs.recover", { runId, ...options });
   }
 
+  /** See `Tidebase.cancel`. */
+  async cancel(runId: string, options: CancelOptions = {}): Promise<Output<"runs.cancel">> {
+    checkRunId(runId);
+    return this.#connection.call("runs.cancel", { runId, ...options });
+  }
+
   /** A page of the run's steps, by name and key, without outputs. */
   steps(
     runId: string,
@@ -114,6 +128,7 @@ export class Runs {
       get: () => this.get(runId),
       events: (options) => this.events(runId, options),
       signal: (name, payload, options) => this.signal(runId, name, payload, options),
+      cancel: (options) => this.cancel(runId, options),
       result: (options) => this.#result<Result>(runId, options),
     };
   }
@@ -154,7 +169,7 @@ function failed(runId: string, run: Output<"runs.get">["run"]): TidebaseError {
  * send again.
  */
 export function creation(workflow: string, options: CreateOptions): Input<"runs.create"> {
-  const { input, tags, metadata, idempotencyKey, webhooks } = options;
+  const { input, tags, metadata, idempotencyKey, webhooks, deadline } = options;
   if (options.runId !== undefined) checkRunId(options.runId);
   const needsId = options.runId !== undefined || idempotencyKey === undefined;
   return {
@@ -162,6 +177,7 @@ export function creation(workflow: string, options: CreateOptions): Input<"runs.
     ...(tags && { tags }),
     ...(metadata && { metadata }),
     ...(webhooks && { webhooks }),
+    ...(deadline !== undefined && { deadlineMs: milliseconds(deadline, "deadline") }),
     ...(idempotencyKey !== undefined && { idempotencyKey }),
     ...(needsId && { runId: options.runId ?? newRunId() }),
   };

@@ -1,4 +1,4 @@
-import { decode, encode } from "../encoding/encoding.ts";
+import { decode, type Encoded, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, type TidebaseError } from "../errors.ts";
 import { lineOf, recordFailure } from "../failure.ts";
 import { type HeldLease, lossOf } from "../leases/lease.ts";
@@ -39,17 +39,26 @@ export class Outcomes {
    * failure of a step that succeeded.
    */
   async complete(doing: Doing, value: unknown): Promise<unknown> {
-    const { item, attempt } = doing;
     const written = await this.#written(doing, value);
-    const { json, meta } = written;
+    try {
+      return await this.record(doing.item, doing.attempt, written);
+    } catch (error) {
+      if (!isTidebaseError(error, "output_too_large")) throw error;
+      throw await this.#lostOutput(doing, error, "output_too_large");
+    }
+  }
+
+  /**
+   * Records an output that is written already. Throws `output_too_large`, and then nothing is
+   * recorded.
+   */
+  async record(item: StepItem, attempt: number, { json, meta }: Encoded): Promise<unknown> {
     const output = `"output":${json}${meta === null ? "" : `,"outputMeta":${meta}`}`;
     const { outcome, limitBytes } = await this.#lanes
       .complete(`{${item.members},"attempt":${attempt},${output}}`)
       .catch((error: unknown) => tooLargeToSend(error));
-    if (outcome === "output_too_large") {
-      const bytes = Buffer.byteLength(json) + Buffer.byteLength(meta ?? "");
-      throw await this.#lostOutput(doing, outputTooLarge(item, bytes, limitBytes), outcome);
-    }
+    const bytes = Buffer.byteLength(json) + Buffer.byteLength(meta ?? "");
+    if (outcome === "output_too_large") throw outputTooLarge(item, bytes, limitBytes);
     if (outcome !== "completed") throw this.refused(outcome, item);
     return decode(JSON.parse(json), meta === null ? null : JSON.parse(meta));
   }

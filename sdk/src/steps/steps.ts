@@ -1,4 +1,4 @@
-import { decode } from "../encoding/encoding.ts";
+import { decode, encode } from "../encoding/encoding.ts";
 import type { HeldLease } from "../leases/lease.ts";
 import type { Lanes } from "../transport/lanes.ts";
 import type { Activity } from "../waits/activity.ts";
@@ -83,16 +83,33 @@ export class Steps {
   }
 
   /** Records such a step as completed, with null for its output. */
-  async note({ name, unfinished }: Claimed, key: string): Promise<void> {
+  async note(claimed: Claimed, key: string): Promise<void> {
+    await this.record(claimed, { key }, null);
+  }
+
+  /**
+   * Records such a step as completed and gives its output as it was recorded. Throws
+   * UnserializableOutput and `output_too_large`; then nothing is recorded.
+   */
+  async record(
+    { name, unfinished }: Claimed,
+    contract: { readonly key: string; readonly input?: unknown },
+    output: unknown,
+  ): Promise<unknown> {
     while (this.#activity.hold !== undefined) await this.#activity.hold;
-    const item = stepItem(this.#held.lease, name, { key }, undefined);
+    const item = stepItem(this.#held.lease, name, contract, undefined);
     const attempt = (unfinished?.attempt ?? 0) + 1;
-    const recorded = this.#lanes
-      .complete(`{${item.members},"attempt":${attempt},"output":null}`)
-      .then(({ outcome }) => {
-        if (outcome !== "completed") throw this.#outcomes.refused(outcome, item);
-      });
-    await this.#tracked(recorded, name);
+    return this.#tracked(this.#outcomes.record(item, attempt, encode(output)), name);
+  }
+
+  /**
+   * Works beside the steps and, like one that is executing, keeps the lease until it has settled.
+   * Rejects when the lease is lost.
+   */
+  async during<Value>(name: string, work: () => Promise<Value>): Promise<Value> {
+    while (this.#activity.hold !== undefined) await this.#activity.hold;
+    this.#held.signal.throwIfAborted();
+    return this.#tracked(work(), name);
   }
 
   async #step(name: string, contract: StepContract, work: StepWork<unknown>): Promise<unknown> {

@@ -2,7 +2,7 @@ import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { describeHolder } from "../leases/holder.ts";
 import { type ErrorCode, type Operations, routes } from "../operations.gen.ts";
 import { pauseMs, sleep } from "../pause.ts";
-import type { Answer, Transport } from "./transport.ts";
+import type { Answer, Poll, Transport } from "./transport.ts";
 
 /** How long one call may take. */
 export interface CallOptions {
@@ -11,6 +11,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Ends the pauses between tries; the try that is out is not recalled. */
   readonly signal?: AbortSignal;
+  /** The server may keep the answer back: not behind other calls, and recalled by its own signal. */
+  readonly poll?: Poll;
 }
 
 /** Calls an operation by its name. */
@@ -45,8 +47,9 @@ export function exchangeOver(transport: Transport, url: string, timeoutMs: numbe
     const limitMs = options.timeoutMs ?? timeoutMs;
     for (let attempt = 1; ; attempt++) {
       const tried = await transport
-        .send(method, path, body, limitMs)
+        .send(method, path, body, limitMs, options.poll)
         .catch((cause: unknown) => unsent(url, cause, limitMs));
+      if (tried instanceof TidebaseError) options.poll?.signal.throwIfAborted();
       everAnswered ||= !(tried instanceof TidebaseError);
       if (!(tried instanceof TidebaseError) && tried.status === 200) return tried.text;
 

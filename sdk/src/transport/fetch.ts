@@ -6,18 +6,23 @@ export function fetchTransport(options: TransportOptions): Transport {
   const ask = options.fetch ?? fetch;
   const headers = headersOf(options);
   return {
-    async send(method, path, body, timeoutMs) {
-      const answer = await ask(options.url + path, {
-        method,
-        body,
-        headers: body === null ? headers : { ...headers, "content-type": "application/json" },
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      return {
-        status: answer.status,
-        text: await answer.text(),
-        ...retryAfter(answer.headers.get("retry-after")),
-      };
+    async send(method, path, body, timeoutMs, poll) {
+      const time = poll === undefined ? undefined : recallable(timeoutMs, poll.signal);
+      try {
+        const answer = await ask(options.url + path, {
+          method,
+          body,
+          headers: body === null ? headers : { ...headers, "content-type": "application/json" },
+          signal: time?.signal ?? AbortSignal.timeout(timeoutMs),
+        });
+        return {
+          status: answer.status,
+          text: await answer.text(),
+          ...retryAfter(answer.headers.get("retry-after")),
+        };
+      } finally {
+        time?.end();
+      }
     },
     async open(path, more, idleMs, signal) {
       const silence = silenceWatch(idleMs, signal);
@@ -28,6 +33,24 @@ export function fetchTransport(options: TransportOptions): Transport {
       return { status: answer.status, chunks: chunksOf(answer.body, silence) };
     },
     close: async () => {},
+  };
+}
+
+/** Aborted when the time is over, or with the other signal. */
+function recallable(timeoutMs: number, signal: AbortSignal) {
+  const controller = new AbortController();
+  const recall = () => controller.abort(signal.reason);
+  const late = () =>
+    controller.abort(Object.assign(new Error("No answer in time."), { name: "TimeoutError" }));
+  const timer = setTimeout(late, timeoutMs);
+  if (signal.aborted) recall();
+  signal.addEventListener("abort", recall, { once: true });
+  return {
+    signal: controller.signal,
+    end() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", recall);
+    },
   };
 }
 

@@ -19,14 +19,26 @@ export interface TransportOptions {
   readonly fetch: typeof fetch | undefined;
 }
 
+/** A request whose answer the server may keep back for long. */
+export interface Poll {
+  /** Recalls it. */
+  readonly signal: AbortSignal;
+  /** Whether it keeps the process alive, where that can be chosen. Default true. */
+  readonly keepsAlive?: boolean;
+}
+
 /** One HTTP exchange. The whole SDK reaches the server through these functions alone. */
 export interface Transport {
-  /** Rejects when no answer came within the time. */
+  /**
+   * Rejects when no answer came within the time. A poll has a connection of its own, so that no call
+   * waits behind it, and rejects when its signal is aborted.
+   */
   send(
     method: "GET" | "POST",
     path: string,
     body: string | null,
     timeoutMs: number,
+    poll?: Poll,
   ): Promise<Answer>;
   /** `idleMs` is the longest silence before the stream counts as broken. */
   open(

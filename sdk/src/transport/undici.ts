@@ -1,4 +1,4 @@
-import { Pool } from "undici";
+import { buildConnector, Pool } from "undici";
 import { headersOf, retryAfter, type Transport, type TransportOptions } from "./transport.ts";
 
 const CONNECTIONS = 8;
@@ -10,17 +10,20 @@ export function undiciTransport(options: TransportOptions): Transport {
   const pool = new Pool(origin, { connections: CONNECTIONS, connect: { timeout: 10_000 } });
   // Streams stay open for hours: each has a connection of its own, so that no call waits behind one.
   const streams = new Pool(origin, { connect: { timeout: 10_000 } });
+  const quiet = new Pool(origin, { connect: unreferenced() });
   const headers = headersOf(options);
   const posted = { ...headers, "content-type": "application/json" };
   return {
-    async send(method, path, body, timeoutMs) {
-      const answer = await pool.request({
+    async send(method, path, body, timeoutMs, poll) {
+      const long = poll?.keepsAlive === false ? quiet : streams;
+      const answer = await (poll === undefined ? pool : long).request({
         method,
         path: base + path,
         headers: body === null ? headers : posted,
         body,
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
+        signal: poll?.signal ?? null,
       });
       return {
         status: answer.statusCode,
@@ -40,9 +43,21 @@ export function undiciTransport(options: TransportOptions): Transport {
       return { status: answer.statusCode, chunks: answer.body };
     },
     async close() {
-      await Promise.all([pool.close(), streams.destroy()]);
+      await Promise.all([pool.close(), streams.destroy(), quiet.destroy()]);
     },
   };
+}
+
+/** Connections that never keep the process alive, not even while an answer is waited for. */
+function unreferenced(): buildConnector.connector {
+  const connect = buildConnector({ timeout: 10_000 });
+  return (options, callback) =>
+    connect(options, (...connected) => {
+      const [, socket] = connected;
+      if (socket !== null) socket.ref = () => socket;
+      socket?.unref();
+      callback(...connected);
+    });
 }
 
 function one(header: string | string[] | undefined): string | undefined {

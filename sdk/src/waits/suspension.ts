@@ -2,7 +2,12 @@ import { TidebaseError } from "../errors.ts";
 import type { Operations } from "../operations.gen.ts";
 
 /** What a suspended run waits for, as the server is told. */
-export type WaitList = Required<Operations["runs.suspend"]["input"]["waits"]>;
+export type WaitList = Operations["runs.suspend"]["input"]["waits"];
+
+/** What the event `child.ended` tells. */
+export interface EndedChild extends Place {
+  readonly status: "completed" | "failed" | "cancelled";
+}
 
 interface Place {
   readonly name: string;
@@ -15,6 +20,12 @@ export interface Awaited {
   readonly signal?: string;
   readonly timer?: Place;
   readonly retry?: Place;
+  /** Until it has ended. */
+  readonly child?: Place;
+  /** Until all children of the name have ended; or any has completed, or none is open. */
+  readonly join?: { readonly name: string; readonly mode: "all" | "any" };
+  /** Whether it is worth to look again, now that this child has ended. */
+  readonly hears?: (ended: EndedChild) => boolean;
   /** For people. */
   readonly says: string;
 }
@@ -24,11 +35,15 @@ const MOST = 1000;
 
 /** All of them together; undefined when they are more than a suspended run can wait for. */
 export function union(all: readonly Awaited[]): WaitList | undefined {
+  const children = distinct(all.map(({ child }) => child));
+  const joins = distinct(all.map(({ join }) => join));
   const waits = {
     gates: distinct(all.map(({ gate }) => gate)),
     signals: distinct(all.map(({ signal }) => signal)),
     timers: distinct(all.map(({ timer }) => timer)),
     retries: distinct(all.map(({ retry }) => retry)),
+    ...(children.length > 0 && { children }),
+    ...(joins.length > 0 && { joins }),
   };
   return Object.values(waits).some((some) => some.length > MOST) ? undefined : waits;
 }

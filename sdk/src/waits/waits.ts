@@ -6,7 +6,7 @@ import { pauseMs, sleep } from "../pause.ts";
 import type { RunEvent } from "../runs/events.ts";
 import type { Activity } from "./activity.ts";
 import { Parked } from "./parked.ts";
-import { type Awaited, suspended, union, type WaitList } from "./suspension.ts";
+import { type Awaited, type EndedChild, suspended, union, type WaitList } from "./suspension.ts";
 import { watch } from "./watch.ts";
 
 /**
@@ -37,6 +37,8 @@ export class Waits {
   readonly #activity: Activity;
   readonly #onWait: OnWait;
   readonly #parked = new Set<Parked>();
+  /** What is told of while a look is under way may have come too late for it: `again`. */
+  readonly #looking = new Set<{ readonly what: Awaited; again: boolean }>();
   /** Aborted when nobody waits any more. */
   readonly #ended = new AbortController();
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
@@ -74,12 +76,14 @@ export class Waits {
   ): Promise<Value> {
     const blocks = (onWait ?? this.#onWait) === "block";
     for (;;) {
-      const found = await this.#activity.during(look);
+      const looking = { what, again: false };
+      this.#looking.add(looking);
+      const found = await this.#activity.during(look).finally(() => this.#looking.delete(looking));
       if ("value" in found) {
         this.#fruitless = 0;
         return found.value;
       }
-      await this.#park(what, { blocks, leftMs: found.leftMs });
+      if (!looking.again) await this.#park(what, { blocks, leftMs: found.leftMs });
     }
   }
 
@@ -110,7 +114,7 @@ export class Waits {
       const leave = () => void this.#parked.delete(parked);
       const parked: Parked = new Parked(what, how, signal, { leave, resolve, reject });
       this.#parked.add(parked);
-      if (what.gate !== undefined || what.signal !== undefined) this.#watchSoon();
+      if ((what.gate ?? what.signal ?? what.hears) !== undefined) this.#watchSoon();
       this.#rest();
     });
   }
@@ -126,13 +130,8 @@ export class Waits {
 
   /** Only who waits for what the event tells of looks again; without one, everybody. */
   #nudge(event: RunEvent | undefined): void {
-    const { gateId, name } = (event?.data ?? {}) as { gateId?: unknown; name?: unknown };
-    for (const parked of [...this.#parked]) {
-      const { gate, signal } = parked.what;
-      const isGate = event?.type.startsWith("gate.") && gate === gateId;
-      const isSignal = event?.type === "signal.sent" && signal === name;
-      if (event === undefined || isGate || isSignal) parked.nudge();
-    }
+    for (const looking of this.#looking) if (isTold(looking.what, event)) looking.again = true;
+    for (const parked of [...this.#parked]) if (isTold(parked.what, event)) parked.nudge();
   }
 
   #mayRest(): boolean {
@@ -209,6 +208,15 @@ export class Waits {
     this.#suspend(reason);
     return reason;
   }
+}
+
+/** Whether the event tells of what is waited for. */
+function isTold({ gate, signal, hears }: Awaited, event: RunEvent | undefined): boolean {
+  if (event === undefined) return true;
+  const { gateId, name } = (event.data ?? {}) as { gateId?: unknown; name?: unknown };
+  if (event.type.startsWith("gate.")) return gate !== undefined && gate === gateId;
+  if (event.type === "signal.sent") return signal !== undefined && signal === name;
+  return event.type === "child.ended" && (hears?.(event.data as unknown as EndedChild) ?? false);
 }
 
 function nextTurn(): Promise<void> {

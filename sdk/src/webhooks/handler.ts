@@ -28,8 +28,17 @@ export interface Invoker {
   log(line: string): void;
 }
 
-/** They say that the run is in good hands, or needs none. */
-const QUIET = ["run_suspended", "run_leased", "run_completed", "run_cancelled"] as const;
+/**
+ * They say that the run is in good hands, or needs none. A run that is back in its queue was invoked too
+ * late: another message follows.
+ */
+const QUIET = [
+  "run_suspended",
+  "run_leased",
+  "run_in_queue",
+  "run_completed",
+  "run_cancelled",
+] as const;
 
 /** Makes the handler. Throws `config_invalid`. */
 export function webhookHandler(options: WebhookOptions, invoker: Invoker): WebhookHandler {

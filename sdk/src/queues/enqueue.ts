@@ -1,0 +1,151 @@
+import type { Connection } from "../connection.ts";
+import { TidebaseError } from "../errors.ts";
+import { newRunId } from "../ids.ts";
+import type { Operations } from "../operations.gen.ts";
+import { type CreateOptions, creation } from "../runs/runs.ts";
+import { type Duration, milliseconds } from "../waits/duration.ts";
+
+type Item = Operations["runs.enqueue"]["input"]["items"][number];
+type Answer = Operations["runs.enqueue"]["output"]["results"][number];
+
+/** How a run that failed rests before its next attempt. */
+export interface BackoffOptions {
+  /** The longest pause after the first failure. Default `"5s"`. */
+  readonly minMs?: Duration;
+  /** Each pause may be this many times the one before. Default 2. */
+  readonly factor?: number;
+  /** No pause is longer. Default `"5m"`. */
+  readonly maxMs?: Duration;
+}
+
+/** What a queued run is made of. */
+export interface EnqueueOptions<Input = unknown> extends CreateOptions<Input> {
+  /** Default `default`. A queue exists as soon as it is named. */
+  readonly queue?: string;
+  /** From -100 to 100, default 0: a point is worth a minute of age. */
+  readonly priority?: number;
+  /** Failures and lost workers allowed. Default 3. */
+  readonly maxAttempts?: number;
+  readonly backoff?: BackoffOptions;
+  /** Runs of one key share the queue's limit per key. */
+  readonly concurrencyKey?: string;
+  /** At most one run of the queue is active under this key: later ones get it. */
+  readonly dedupeKey?: string;
+  /** Not begun before so long. */
+  readonly delay?: Duration;
+  /** Not begun before then; instead of `delay`. */
+  readonly runAt?: Date;
+  /** Not begun within so long: cancelled, with the reason `expired`. */
+  readonly ttl?: Duration;
+}
+
+/** A queued run; `deduplicated` is the one that is active under the same `dedupeKey`. */
+export interface Enqueued {
+  readonly runId: string;
+  readonly outcome: "created" | "existing" | "deduplicated";
+  readonly status: NonNullable<Answer["status"]>;
+}
+
+/** How one of many was queued; a conflict names the run that the key already made. */
+export type EnqueueResult =
+  | Enqueued
+  | {
+      readonly runId?: string;
+      readonly outcome: "idempotency_conflict" | "input_refused";
+      readonly status?: Enqueued["status"];
+    };
+
+/** The server takes so many at once … */
+const MOST = 1000;
+/** … in a request that stays well below its limit for bodies, unless one item alone is larger. */
+const CHARACTERS_MAX = 1_000_000;
+
+/** Queues one run. Throws `idempotency_conflict`. */
+export async function enqueueOne(
+  connection: Connection,
+  workflow: string,
+  options: EnqueueOptions,
+): Promise<Enqueued> {
+  const [result] = await enqueueAll(connection, workflow, [options]);
+  if (result === undefined) throw new TidebaseError("server_answer_invalid", "No result came.");
+  if (isEnqueued(result)) return result;
+  const { outcome, runId } = result;
+  const says =
+    outcome === "input_refused"
+      ? "The server cannot store this run as it is."
+      : `The idempotency key ${JSON.stringify(options.idempotencyKey)} or the id belongs to run ${runId} with other content. Use another, or the same content.`;
+  throw new TidebaseError(outcome, says, { runId, workflow });
+}
+
+/** Queues runs of one workflow, a thousand at a time; the results are in the order of the items. */
+export async function enqueueAll(
+  { call }: Connection,
+  workflow: string,
+  options: readonly EnqueueOptions[],
+): Promise<EnqueueResult[]> {
+  const items = options.map((one) => itemOf(workflow, one));
+  const results: EnqueueResult[] = [];
+  while (results.length < items.length) {
+    const slice = items.slice(results.length, results.length + fitting(items, results.length));
+    const answer = await call("runs.enqueue", { items: slice });
+    for (const [index, one] of answer.results.entries()) {
+      const isOwn = options[results.length]?.runId === undefined;
+      results.push(resultOf(one, isOwn ? slice[index]?.runId : undefined));
+    }
+    if (answer.results.length !== slice.length)
+      throw new TidebaseError("server_answer_invalid", "A result for each run is missing.");
+  }
+  return results;
+}
+
+function isEnqueued(result: EnqueueResult): result is Enqueued {
+  return result.outcome !== "idempotency_conflict" && result.outcome !== "input_refused";
+}
+
+/** A run under the id that was made for this very call was created by it: its first answer got lost. */
+function resultOf(answer: Answer, ownId: string | undefined): EnqueueResult {
+  const isOurs = answer.outcome === "existing" && answer.runId === ownId;
+  return (isOurs ? { ...answer, outcome: "created" } : answer) as EnqueueResult;
+}
+
+/** How many from there on go together: at least one. */
+function fitting(items: readonly Item[], from: number): number {
+  let characters = 0;
+  let count = 0;
+  for (const item of items.slice(from, from + MOST)) {
+    characters += JSON.stringify(item).length;
+    if (count > 0 && characters > CHARACTERS_MAX) break;
+    count += 1;
+  }
+  return count;
+}
+
+function itemOf(workflow: string, options: EnqueueOptions): Item {
+  const { queue, priority, maxAttempts, backoff, concurrencyKey, dedupeKey } = options;
+  const { delay, runAt, ttl, runId = newRunId() } = options;
+  return {
+    ...creation(workflow, { ...options, runId }),
+    ...(queue !== undefined && { queue }),
+    ...(priority !== undefined && { priority }),
+    ...(maxAttempts !== undefined && { maxAttempts }),
+    ...(backoff !== undefined && { backoff: backoffOf(backoff) }),
+    ...(concurrencyKey !== undefined && { concurrencyKey }),
+    ...(dedupeKey !== undefined && { dedupeKey }),
+    ...(delay !== undefined && { delayMs: milliseconds(delay, "delay") }),
+    ...(runAt !== undefined && { runAt: moment(runAt) }),
+    ...(ttl !== undefined && { ttlMs: milliseconds(ttl, "ttl") }),
+  };
+}
+
+function backoffOf({ minMs, factor, maxMs }: BackoffOptions): NonNullable<Item["backoff"]> {
+  return {
+    ...(minMs !== undefined && { minMs: milliseconds(minMs, "backoff.minMs") }),
+    ...(factor !== undefined && { factor }),
+    ...(maxMs !== undefined && { maxMs: milliseconds(maxMs, "backoff.maxMs") }),
+  };
+}
+
+function moment(runAt: Date): string {
+  if (runAt instanceof Date && Number.isFinite(runAt.getTime())) return runAt.toISOString();
+  throw new TidebaseError("input_invalid", "runAt must be a Date.", { what: "runAt" });
+}
