@@ -318,22 +318,25 @@ begin
           when active.run_id is not null then 'deduplicated'
           else 'again' end as outcome
         from item left join made on made.run_id = item.new_run_id
-        left join lateral (
+        left join lateral (   -- looked for only where nothing was made
           select r.run_id, r.workflow, r.status, r.idempotency_key, r.body_hash from tidebase.runs r
-           where (r.workflow, r.idempotency_key) = (item.workflow, item.idempotency_key)
+           where made.run_id is null and (r.workflow, r.idempotency_key) = (item.workflow, item.idempotency_key)
           union all
           select m.run_id, m.workflow, m.status, m.idempotency_key, m.body_hash from made m
-           where (m.workflow, m.idempotency_key) = (item.workflow, item.idempotency_key)
+           where made.run_id is null and (m.workflow, m.idempotency_key) = (item.workflow, item.idempotency_key)
           union all
-          select r.run_id, r.workflow, r.status, r.idempotency_key, r.body_hash from tidebase.runs r where r.run_id = item.run_id
-          limit 1) same on made.run_id is null
+          select r.run_id, r.workflow, r.status, r.idempotency_key, r.body_hash from tidebase.runs r
+           where made.run_id is null and r.run_id = item.run_id
+          limit 1) same on true
         left join lateral (
           select r.run_id, r.status from tidebase.runs r
-           where (r.queue, r.dedupe_key) = (item.queue, item.dedupe_key)
+           where made.run_id is null and same.run_id is null and item.dedupe_key is not null
+             and (r.queue, r.dedupe_key) = (item.queue, item.dedupe_key)
              and r.status in ('queued', 'running', 'waiting', 'interrupted')
           union all
-          select m.run_id, m.status from made m where (m.queue, m.dedupe_key) = (item.queue, item.dedupe_key)
-          limit 1) active on made.run_id is null and same.run_id is null
+          select m.run_id, m.status from made m
+           where made.run_id is null and same.run_id is null and (m.queue, m.dedupe_key) = (item.queue, item.dedupe_key)
+          limit 1) active on true
     loop
       if one.outcome = 'again' then
         v_again := v_again || one.i;

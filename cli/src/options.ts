@@ -14,9 +14,9 @@ export function integer(text: string): number {
   throw new InvalidArgumentError("It must be a whole number.");
 }
 
-/** A whole number, or null for `none`. */
-export function limitOrNone(text: string): number | null {
-  return text === "none" ? null : wholeNumber(text);
+/** A whole number, or null for `none`; wrapped, since commander takes a bare null for a missing value. */
+export function limitOrNone(text: string): { readonly value: number | null } {
+  return { value: text === "none" ? null : wholeNumber(text) };
 }
 
 /** Words between commas. */

@@ -63,7 +63,6 @@ test("runs, gates and deliveries answer the same through a server as through its
     ["runs", "list", "--queue", "pages"],
     ["queues", "list", "--limit", "1"],
     ["queues", "show", "a/b"],
-    ["queues", "redrive", "a/b", "--dry-run", "--search", "none"],
     ["schedules", "list"],
     ["schedules", "show", "50%/day"],
     ["schedules", "fires", "50%/day"],

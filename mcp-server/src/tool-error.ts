@@ -128,7 +128,7 @@ function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefin
     case "store_read_only":
       return `${store?.accessReason ?? ""} tidebase_get_run still tells whether a rerun is safe.`.trim();
     case "scope_missing":
-      return "Ask the human for a key with that scope: TIDEBASE_API_KEY of tidebase-mcp. An assistant's has `read` and `operate`.";
+      return "Ask the human for a key with that scope: TIDEBASE_API_KEY of tidebase-mcp. An assistant's has `read` and `operate`; to start runs also `enqueue`.";
     case "key_missing":
     case "key_invalid":
       return "Set TIDEBASE_API_KEY to a key of this server (`tidebase keys create <name> --scopes read` makes one) and restart tidebase-mcp.";

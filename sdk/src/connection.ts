@@ -31,5 +31,5 @@ export function openConnection(config: Config): Connection {
   const lanes = lanesOver(exchange, config.giveUpAfterMs, beatTimeoutMs);
   const call = callsOver(exchange);
   const leases = { heartbeat: new Heartbeat(lanes), watch: new LeaseWatch(call) };
-  return { config, call, lanes, ...leases, transport };
+  return { config, call, lanes, ...leases, transport, workflows: new Map() };
 }

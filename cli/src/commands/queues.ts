@@ -28,10 +28,12 @@ Examples:
   $ tidebase queues push mail --webhook worker
   $ tidebase queues push mail --no-webhook`;
 
+type Limit = ReturnType<typeof limitOrNone>;
+
 interface LimitOptions {
-  readonly concurrency?: number | null;
-  readonly keyConcurrency?: number | null;
-  readonly rate?: number | null;
+  readonly concurrency?: Limit;
+  readonly keyConcurrency?: Limit;
+  readonly rate?: Limit;
 }
 
 /** `tidebase queues list|show|pause|resume|limits|push`. */
@@ -55,11 +57,15 @@ export function addQueueCommands(queues: Command, cli: Cli): void {
     .option("--key-concurrency <n>", "so many of each concurrency key, or none", limitOrNone)
     .option("--rate <n>", "so many claims a minute, or none", limitOrNone)
     .addHelpText("after", LIMITS_HELP)
-    .action(async (queue: string, { rate: ratePerMinute, ...others }: LimitOptions) => {
-      const limits = { ...others, ...(ratePerMinute !== undefined && { ratePerMinute }) };
-      if (Object.keys(limits).length === 0)
+    .action(async (queue: string, { concurrency, keyConcurrency, rate }: LimitOptions) => {
+      if ((concurrency ?? keyConcurrency ?? rate) === undefined)
         throw new UsageError("No limit is given.", "Give one, such as --concurrency 10.");
-      await update(cli, { queue, ...limits });
+      await update(cli, {
+        queue,
+        concurrency: concurrency?.value,
+        keyConcurrency: keyConcurrency?.value,
+        ratePerMinute: rate?.value,
+      });
     });
   queues
     .command("push")

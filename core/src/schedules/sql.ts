@@ -148,9 +148,9 @@ export const remove = statement<
     select schedule_id, xmin as version from tidebase.schedules where name = $name::text collate "C" for update
   ), gone as (
     delete from tidebase.schedules s using held join seen using (schedule_id, version)
-     where s.schedule_id = held.schedule_id returning s.schedule_id
+     where s.name = $name::text collate "C" and s.schedule_id = held.schedule_id returning s.schedule_id
   ), forgotten as (
-    delete from tidebase.schedule_fires f using gone where f.schedule_id = gone.schedule_id
+    delete from tidebase.schedule_fires where schedule_id = any (array(select schedule_id from gone))
   )
   select held.schedule_id, case when gone.schedule_id is null then 'again' else 'gone' end as outcome
     from held left join gone using (schedule_id)`;

@@ -28,7 +28,6 @@ export interface Step {
 export class Steps {
   readonly #held: HeldLease;
   readonly #recorded: Recorded;
-  readonly #lanes: Lanes;
   readonly #activity: Activity;
   readonly #outcomes: Outcomes;
   readonly #executing: Executing;
@@ -43,7 +42,6 @@ export class Steps {
   ) {
     this.#held = held;
     this.#recorded = recorded;
-    this.#lanes = lanes;
     this.#activity = activity;
     const outcomes = new Outcomes(held, lanes, readInput);
     this.#outcomes = outcomes;
