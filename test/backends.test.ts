@@ -92,6 +92,51 @@ test("every read and every refusal is the same next to a database and over HTTP"
   await both("steps.begin", { items: [{ ...lease, name: "late" }] });
 });
 
+test("queues, children, cancellation and schedules answer alike next to a database and over HTTP", async () => {
+  const queue = "a/b %2F?";
+  const lease = await db.begun();
+  const { runId } = lease;
+  await both("queues.update", { queue, concurrency: 2, keyConcurrency: null, paused: true });
+  await both("queues.update", { queue, webhook: "none" });
+  await both("queues.get", { queue });
+  await both("queues.list", { limit: 1, after: "a" });
+  await both("queues.claim", { queue, grantId: newGrant(), waitMs: 20, workflows: ["w"] });
+  await both("queues.redrive", {
+    queue,
+    until: "2030-01-01T00:00:00Z",
+    failureClass: "worker_lost",
+  });
+  await both("runs.watch", { items: [lease, { ...lease, epoch: 9 }], waitMs: 20 });
+  const children = [{ name: "page", key: "1", workflow: "page", queue }];
+  await answer(far, "children.create", { ...lease, children });
+  await both("children.create", { ...lease, children });
+  await both("children.list", { runId, name: "page", limit: 1, include: ["result"] });
+  await both("runs.list", { queue, parentRunId: runId });
+  await both("runs.deadline", { ...lease, deadlineMs: null });
+  await both("runs.deadline", { ...lease, epoch: 9, deadlineMs: 1 });
+  await both("cleanups.begin", lease);
+  await both("runs.cancel", { runId, dryRun: true });
+  await answer(far, "runs.cancel", { runId, reason: "enough" });
+  expect(await both("runs.cancel", { runId })).toMatchObject({ status: "cancelled" });
+  await answer(far, "cleanups.begin", lease);
+  await answer(far, "cleanups.end", lease);
+  await both("cleanups.end", lease);
+  await both("runs.get", { runId });
+  const name = "50%/day ?";
+  const schedule = { name, cron: "0 3 * * *", workflow: "w", input: [1], tags: ["b", "a"] };
+  await answer(far, "schedules.put", schedule);
+  expect(await both("schedules.put", schedule)).toMatchObject({ outcome: "unchanged" });
+  await both("schedules.put", { ...schedule, cron: "61 * * * *" });
+  await answer(far, "schedules.trigger", { name, idempotencyKey: "manual" });
+  await both("schedules.trigger", { name, idempotencyKey: "manual" });
+  await both("schedules.update", { name, paused: false });
+  await both("schedules.get", { name });
+  await both("schedules.list", { limit: 1 });
+  await both("schedules.fires", { name, limit: 1 });
+  await answer(far, "schedules.delete", { name });
+  expect(await both("schedules.delete", { name })).toMatchObject({ code: "schedule_not_found" });
+});
+
 test("a write that is repeated over the other backend finds what the first recorded", async () => {
   const created = await both("runs.create", {
     workflow: "w",
@@ -104,6 +149,12 @@ test("a write that is repeated over the other backend finds what the first recor
     idempotencyKey: "k",
     input: [1],
   })) as { runId: string };
+  const items = [{ workflow: "w", queue: "twice", idempotencyKey: "k2", dedupeKey: "d" }];
+  await answer(far, "runs.enqueue", { items });
+  await both("runs.enqueue", { items });
+  const claim = { queue: "twice", grantId: newGrant(), leaseMs: 60_000 };
+  const { runs } = (await answer(far, "queues.claim", claim)) as { runs: object[] };
+  expect(await both("queues.claim", claim)).toEqual({ runs });
   const begin = { runId, grantId: newGrant(), leaseMs: 60_000 };
   expect(await answer(far, "runs.begin", begin)).toMatchObject({ outcome: "begun", epoch: 1 });
   const lease = { runId, epoch: 1, grantId: begin.grantId };

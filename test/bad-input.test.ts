@@ -1,4 +1,4 @@
-import { operations, toJson } from "@tidebase/core";
+import { type AnyOperation, operations, toJson } from "@tidebase/core";
 import { createApp } from "@tidebase/server";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -39,13 +39,21 @@ const hostile = fc.oneof(
 );
 
 /** What a good call could say for a member of this name, so that hostile values get far. */
-async function good(): Promise<Record<string, unknown>> {
+async function good({ name }: AnyOperation): Promise<Record<string, unknown>> {
   const lease = await db.begun();
   const step = { ...lease, name: "s", output: 1, error: {}, message: "m" };
   const { gateId, digest } = await db.gate(lease, { name: "s", key: "k" });
   return {
     ...lease,
-    ...{ workflow: "w", items: [step], name: "s", key: "k", kind: "set", value: 1, label: "l" },
+    ...{
+      workflow: "w",
+      items: itemsOf(name, lease, step),
+      name: "s",
+      key: "k",
+      kind: "set",
+      value: 1,
+      label: "l",
+    },
     ...{
       error: { message: "m" },
       decision: "retry",
@@ -58,7 +66,28 @@ async function good(): Promise<Record<string, unknown>> {
     ...{ proof: { kind: "code", secret: "AAAA-AAAA" }, waits: { gates: [gateId] } },
     ...{ url: "https://93.184.215.14/", events: ["*"], invokes: true, decides: true },
     ...{ signal: "s", payload: 1, ms: 1, until: "2030-01-01T00:00:00Z" },
+    ...{ queue: "q/1", limit: 2, waitMs: 1, workflows: ["w"], priority: 1, concurrency: 1 },
+    ...{
+      children: [{ name: "c", workflow: "w", queue: "q/1" }],
+      dryRun: false,
+      deadlineMs: 60_000,
+    },
+    ...{
+      cron: "@daily",
+      timezone: "Europe/Berlin",
+      catchUp: "none",
+      overlap: "skip",
+      paused: true,
+    },
   };
+}
+
+/** The items of those that take several. */
+function itemsOf(name: string, lease: object, step: object): object[] {
+  if (name === "runs.watch" || name === "runs.heartbeat") return [lease];
+  if (name === "runs.enqueue") return [{ workflow: "w", queue: "q/1", dedupeKey: "k" }];
+  const { error: _, message: __, ...completed } = step as Record<string, unknown>;
+  return [completed];
 }
 
 /** Every member good or hostile, or left out; sometimes one that nobody declared. */
@@ -80,10 +109,11 @@ describe.each(operations.map((operation) => ({ operation, name: operation.name }
 
     test(`answers ${CASES} random inputs with its result or a problem that the caller can mend`, async () => {
       const app = createApp(db.core, { authenticate: () => local });
+      const shared = operation.effect === "read" ? good(operation) : undefined; // nothing uses it up
       const property = fc.asyncProperty(
         inputs(Object.keys(operation.input.shape)),
         async (chosen) => {
-          const known = await good();
+          const known = await (shared ?? good(operation));
           const input = new Map<string, unknown>();
           for (const [name, value] of Object.entries(chosen)) {
             const filled = value === "good" ? known[name] : value?.hostile;

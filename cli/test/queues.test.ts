@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { newGrant, useDatabase } from "../../core/test/support/database.ts";
-import { type Ended, runInside, runProgram, useFolder } from "./support/program.ts";
+import { type Ended, runInside, useFolder } from "./support/program.ts";
 
 const db = useDatabase();
 const folder = useFolder();
@@ -69,7 +69,8 @@ test("an input comes from a file or standard input, and a key's second body is a
   expect(await db.call("runs.get", { runId, include: ["input"] })).toMatchObject({
     input: { from: "file" },
   });
-  const piped = await runProgram(folder, [...key, "--input", "@-"], env, '{"from":"pipe"}');
+  const stdin = [...key, "--input", "@-"];
+  const piped = await runInside(folder, stdin, env, '{"from":"pipe"}', []);
   expect(piped).toMatchObject({ code: 1, stdout: "" });
   const { error } = JSON.parse(piped.stderr);
   expect(error).toMatchObject({ code: "idempotency_conflict", data: { runId } });

@@ -108,6 +108,7 @@ const byCode = async (input: object) => {
 };
 /** Who is refused so, where it is not the caller of an open server. */
 const actors: Record<string, Actor> = {
+  "runs.deadline scope_missing": signedIn("worker", ["work"]),
   "gates.resolve": ada,
   "gates.code": ada,
   "gates.extend": ada,
@@ -119,6 +120,25 @@ const asOpen = ["gate_needs_human"];
 /** Only what changes between two statements, or two calls, gets there; gates.test.ts does. */
 const RACES = new Set(["gates.form gate_changed", "gates.redeem gate_assurance_too_low"]);
 
+async function queued(queue: string, more: object = {}): Promise<string> {
+  const { results } = await db.call("runs.enqueue", { items: [{ workflow: "w", queue, ...more }] });
+  return (results as { runId: string }[])[0]?.runId ?? "";
+}
+/** A failed run whose dedupe key another run has by now. */
+async function replaced(): Promise<string> {
+  const job = { dedupeKey: "k", maxAttempts: 1 };
+  const [runId, grantId] = [await queued("replaced", job), newGrant()];
+  await db.call("queues.claim", { queue: "replaced", grantId });
+  await db.call("runs.fail", { runId, epoch: 1, grantId, error });
+  await queued("replaced", job);
+  return runId;
+}
+async function cancelledByCall() {
+  const lease = await db.begun();
+  await db.call("runs.cancel", { runId: lease.runId });
+  return lease;
+}
+
 /** How to provoke each declared error: an input that is refused with it. */
 const provoked: Record<string, Record<string, () => Promise<object>>> = {
   "runs.create": {
@@ -129,7 +149,42 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     payload_too_large: async () => ({ workflow: "w", metadata: { LARGE } }),
     webhook_not_found: async () => ({ workflow: "w", webhooks: ["nobody"] }),
   },
+  "runs.enqueue": {
+    payload_too_large: async () => ({ items: [{ workflow: "w", input: LARGE }] }),
+    webhook_not_found: async () => ({ items: [{ workflow: "w", webhooks: ["nobody"] }] }),
+  },
+  "runs.cancel": {
+    run_not_found: () => onRun(NOBODY),
+    run_completed: () => onRun(completed()),
+    run_changed: () => onRun(db.pending(), { asOf: 7 }),
+  },
+  "runs.deadline": {
+    run_not_found: () => onRun(NOBODY, { deadlineMs: 1 }),
+    run_completed: () => onRun(completed(), { deadlineMs: 1 }),
+    run_cancelled: async () => onRun((await cancelled()).runId, { deadlineMs: 1 }),
+    lease_lost: async () => ({ ...(await foreign()), deadlineMs: 1 }),
+    scope_missing: () => onRun(db.pending(), { deadlineMs: 1 }),
+  },
+  "cleanups.begin": {
+    run_not_found: async () => unknown(),
+    run_not_cancelled: () => db.begun(),
+    lease_lost: async () => ({ ...(await cancelledByCall()), grantId: newGrant() }),
+    cleanup_over: async () => {
+      const lease = await cancelledByCall();
+      await db.advance("2 minutes");
+      return lease;
+    },
+  },
+  "cleanups.end": {
+    run_not_found: async () => unknown(),
+    lease_lost: async () => ({ ...(await cancelledByCall()), grantId: newGrant() }),
+    cleanup_over: cancelledByCall,
+  },
+  "queues.update": {
+    webhook_not_found: async () => ({ queue: "q", webhook: "nobody" }),
+  },
   "runs.begin": {
+    run_in_queue: async () => onRun(queued("begin"), { grantId: newGrant() }),
     run_not_found: () => onRun(NOBODY, { grantId: newGrant() }),
     run_leased: async () => onRun((await db.begun()).runId, { grantId: newGrant() }),
     run_cancelled: async () => onRun((await cancelled()).runId, { grantId: newGrant() }),
@@ -269,6 +324,7 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
   "runs.list": { cursor_invalid: async () => ({ cursor: "x" }) },
   "runs.verdict": { run_not_found: () => onRun(NOBODY) },
   "runs.recover": {
+    dedupe_conflict: () => onRun(replaced(), { dryRun: false }),
     run_not_found: () => onRun(NOBODY),
     run_completed: () => onRun(completed()),
     run_cancelled: async () => onRun((await cancelled()).runId),

@@ -42,6 +42,8 @@ test("whatever only looks works on a connection that may not write", async () =>
     "steps.get": { name: "s", key: "0" },
     "state.diff": { from: 1, to: 1 },
     "runs.list": {},
+    "runs.watch": { items: [lease] },
+    "queues.get": { queue: "q" },
     "runs.overview": {},
     "keys.list": {},
     "schedules.get": { name: "nightly" },

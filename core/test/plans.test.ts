@@ -1,9 +1,11 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import * as children from "../src/children/sql.ts";
 import * as proofs from "../src/gates/proofs-sql.ts";
 import * as gates from "../src/gates/sql.ts";
 import * as leases from "../src/leases/sql.ts";
+import * as queues from "../src/queues/sql.ts";
 import * as recovery from "../src/recovery/sql.ts";
+import * as cancelling from "../src/runs/cancel-sql.ts";
 import * as schedules from "../src/schedules/sql.ts";
 import * as state from "../src/state/sql.ts";
 import type { Statement } from "../src/statement.ts";
@@ -19,6 +21,9 @@ const hot: Statement<never, unknown>[] = [
   ...(steps.complete.lone === undefined ? [] : [steps.complete.lone as Statement<never, unknown>]),
   ...[leases.begin, leases.heartbeat, leases.release, leases.complete, leases.fail],
   ...[state.write, state.label, leases.interrupt, recovery.recover],
+  ...[queues.claim, cancelling.leaseStatus, cancelling.cancel, cancelling.pastDeadline],
+  ...[cancelling.unclaimed, cancelling.setDeadline, cancelling.beginCleanup],
+  ...[cancelling.endCleanup, cancelling.orphans],
   ...[children.limitKeys, children.create, children.list],
   ...[waits.suspend, waits.setTimer, waits.sendSignal, waits.takeSignal, waits.wake],
   ...[
@@ -78,6 +83,7 @@ test.each(sizes)(
       await db.pool.query("analyze");
     }
     const client = await db.pool.connect();
+    onTestFinished(() => client.release(true));
     await client.query("set plan_cache_mode = force_generic_plan; set enable_seqscan = off");
     for (const { name, text, parameters } of hot) {
       await client.query(`prepare hot as ${text}`);
@@ -89,6 +95,5 @@ test.each(sizes)(
         whole: [],
       });
     }
-    client.release(true);
   },
 );

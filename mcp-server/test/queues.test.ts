@@ -115,7 +115,7 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
 
   test("a run is put into a queue once, and its place in it is told", async () => {
     const queue = `new-${kind}`;
-    const input = { customer: 7 };
+    const input = JSON.parse('{"customer":7,"__proto__":1}');
     const given = { workflow: "bill", queue, input, idempotencyKey: `bill-${kind}` };
     const made = await agent.call("tidebase_enqueue_run", given);
     expect(made).toMatchObject({ status: "queued", outcome: "created" });
@@ -128,7 +128,7 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
     const answer = await agent.call("tidebase_get_run", { runId, include: ["input"] });
     expect(answer).toMatchObject({
       run: { status: "queued", runAt: expect.any(String), readyAge: expect.any(String) },
-      untrusted: { data: { workflow: "bill", queue, input: '{"customer":7}' } },
+      untrusted: { data: { workflow: "bill", queue, input: '{"customer":7,"__proto__":1}' } },
     });
     const late = { workflow: "bill", queue, delayMs: 3_600_000 };
     const delayed = await agent.call("tidebase_enqueue_run", late);
@@ -141,7 +141,9 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
     const { runId } = lease;
     const children = ["a", "b"].map((key) => ({ name: "part", key, workflow: "part" }));
     await db.call("children.create", { ...lease, children });
+    await db.call("runs.deadline", { runId, deadlineMs: 3_600_000 });
     const before = await agent.call("tidebase_get_run", { runId });
+    expect(before.run.deadlineAt).toEqual(expect.any(String));
     expect(before.children).toEqual({ total: 2, counts: [{ status: "pending", count: 2 }] });
     const dry = await agent.call("tidebase_cancel_run", { runId });
     expect(dry).toMatchObject({ dryRun: true, status: "running", descendants: 2 });

@@ -152,5 +152,6 @@ export const list = statement<
     case when $with_result::boolean then p.result_meta end as result_meta, case when $with_result::boolean then p.error end as error,
     (select count(*) from page) > (select count(*) from shown) as more
     from shown s cross join lateral (select workflow, status, failure_class from tidebase.runs where run_id = s.child_run_id limit 1) r
-    left join tidebase.payloads p on p.run_id = s.child_run_id
+    left join lateral (
+      select error_message, result, result_meta, error from tidebase.payloads where run_id = s.child_run_id limit 1) p on true
    order by s.name, s.key`;

@@ -147,8 +147,8 @@ export const remove = statement<
   ), held as materialized (
     select schedule_id, xmin as version from tidebase.schedules where name = $name::text collate "C" for update
   ), gone as (
-    delete from tidebase.schedules s using held join seen using (schedule_id, version)
-     where s.name = $name::text collate "C" and s.schedule_id = held.schedule_id returning s.schedule_id
+    delete from tidebase.schedules
+     where schedule_id = any (array(select schedule_id from held join seen using (schedule_id, version))) returning schedule_id
   ), forgotten as (
     delete from tidebase.schedule_fires where schedule_id = any (array(select schedule_id from gone))
   )
@@ -315,7 +315,7 @@ const superseded = fragment`tidebase.schedules s cross join lateral (
 export const isSuperseded = fragment`exists (select from ${superseded})`;
 
 /** Runs that the latest fire of their schedule cancels. */
-export const supersededRuns = statement<{ limit: number }, { runId: string; asOf: number }>(
+export const supersededRuns = statement<{ limit: number }, { runId: string }>(
   "schedules.superseded",
 )`
-  select r.run_id, r.last_seq as as_of from ${superseded} and ${notQuarantined("superseded_runs")} limit $limit::int`;
+  select r.run_id from ${superseded} and ${notQuarantined("superseded_runs")} limit $limit::int`;

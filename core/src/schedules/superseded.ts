@@ -5,7 +5,7 @@ import * as schedules from "./sql.ts";
 const BATCH = 200;
 
 /** Cancels what the latest fire of a schedule with `overlap: cancel` leaves behind. */
-export const supersededRuns: Sweep<{ runId: string; asOf: number }> = {
+export const supersededRuns: Sweep = {
   name: "superseded_runs",
   batch: BATCH,
   due: schedules.isSuperseded,

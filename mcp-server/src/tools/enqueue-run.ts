@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ask } from "../answers/plain.ts";
 import { type ToolContext, tool, WRITE } from "../tool.ts";
 import { isUnknown, QueueName, UNKNOWN } from "./queue-fields.ts";
-import { Hints, Name, optional, Status } from "./run-fields.ts";
+import { Hints, JsonObject, Name, optional, Status } from "./run-fields.ts";
 
 export const enqueueRunTool = tool({
   name: "tidebase_enqueue_run",
@@ -14,7 +14,7 @@ export const enqueueRunTool = tool({
   input: z.strictObject({
     workflow: Name,
     queue: QueueName.default("default"),
-    input: z.looseObject({}).optional(),
+    input: JsonObject.optional(),
     idempotencyKey: Name.optional(),
     dedupeKey: Name.optional(),
     delayMs: z.int().min(0).optional(),

@@ -15,7 +15,7 @@ import { untrusted, untrustedOf } from "../answers/untrusted.ts";
 import { tool, WRITE } from "../tool.ts";
 import { ToolFailure } from "../tool-error.ts";
 import { QueueName } from "./queue-fields.ts";
-import { Hints, Name, optional, Status } from "./run-fields.ts";
+import { Hints, JsonObject, Name, optional, Status } from "./run-fields.ts";
 import { foreignOfSchedule, foreignScheduleFields, type Schedule } from "./schedule-fields.ts";
 import { CHANGES, planOf } from "./schedule-plan.ts";
 
@@ -31,7 +31,7 @@ const Input = z.strictObject({
   cron: z.string().min(1).max(200).optional(),
   timezone: z.string().min(1).max(100).optional(),
   queue: QueueName.optional(),
-  input: z.looseObject({}).optional(),
+  input: JsonObject.optional(),
   catchUp: z.enum(["none", "latest", "all"]).optional(),
   overlap: z.enum(["allow", "skip", "cancel"]).optional(),
 });

@@ -71,14 +71,15 @@ export function presentRun(found: Found, asked: Asked): object {
 
 function ofWholeRun(run: Found["run"]): object {
   const { epoch, lastSeq, createdAt, leaseExpiresAt, status, runAt } = run;
-  const isReady = status === "queued" && runAt !== null && Date.parse(runAt) <= Date.now();
+  const queued = status === "queued" && runAt !== null; // of other runs it tells only what was
+  const isReady = queued && Date.parse(runAt) <= Date.now();
   return {
     ...ofRun(run),
     epoch,
     lastSeq,
     createdAt,
     ...optional("leaseExpiresAt", leaseExpiresAt),
-    ...optional("runAt", runAt),
+    ...(queued ? { runAt } : {}),
     ...(isReady ? { readyAge: age(runAt) } : {}),
     ...optional("maxAttempts", run.maxAttempts),
     ...optional("deadlineAt", run.deadlineAt),

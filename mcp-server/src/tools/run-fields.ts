@@ -35,6 +35,14 @@ export const Reason = z.string().min(1).max(200).optional();
 /** A name or key as people write them. */
 export const Name = z.string().min(1).max(200);
 
+/** A JSON object, handed on as it came: zod's own would lose a member named `__proto__`. */
+export const JsonObject = z
+  .unknown()
+  .refine((value) => typeof value === "object" && value !== null && !Array.isArray(value), {
+    error: "must be a JSON object",
+  })
+  .meta({ type: "object" }) as z.ZodType<unknown> as z.ZodType<Record<string, unknown>>;
+
 export const Status = z.enum(STATUSES);
 export const FailureClass = z.enum(FAILURE_CLASSES);
 /** Next steps, in our words. */

@@ -38,7 +38,7 @@ export interface ChildPlacement {
    * does, under a lease of its own.
    */
   readonly queue?: string;
-  /** Goes on when its parent is cancelled. */
+  /** Goes on when its parent is cancelled, and in this process also when its parent fails. */
   readonly detach?: boolean;
   /** The workflow's name when its code is a function. Default: the name of the child. */
   readonly workflow?: string;

@@ -2,6 +2,7 @@ import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { fenced } from "../leases/fenced.ts";
 import type { Operations } from "../operations.gen.ts";
 import type { Workflow } from "../runs/run.ts";
+import { untilAborted } from "../steps/execute.ts";
 import { coalesce } from "../transport/coalesce.ts";
 import type { Waiting } from "../waits/waiting.ts";
 import type { AskedChild, NewChild } from "./ask.ts";
@@ -10,12 +11,12 @@ import { type ChildEnd, childMismatch, endOf, type ListedChild, type Status } fr
 /**
  * Works on a child in this process, to the end of its attempt, as `tide.run` does on any run. It is
  * handed back when its parent's signal is aborted, unless the parent was cancelled: then the server
- * cancels the child as well.
+ * cancels the child as well. Without the signal it goes on whatever becomes of the parent.
  */
 export type WorkOnChild = (
   runId: string,
   workflow: { readonly name: string; readonly code?: Workflow<never, unknown> },
-  parent: AbortSignal,
+  parent: AbortSignal | undefined,
 ) => Promise<unknown>;
 
 /** A child on the server. */
@@ -98,12 +99,16 @@ export class Edges {
    * Begins the child in this process. Gives its end, or undefined when it waits for something and has
    * left the process. To be called within `steps.during`, which keeps this attempt from suspending.
    */
-  async work({ workflow }: AskedChild, { runId }: Made): Promise<ChildEnd | undefined> {
+  async work({ workflow, item }: AskedChild, { runId }: Made): Promise<ChildEnd | undefined> {
     const { signal } = this.waiting.held;
+    const work = () =>
+      item.detached === true
+        ? untilAborted(signal, this.#workOn(runId, workflow, undefined))
+        : this.#workOn(runId, workflow, signal);
     for (;;) {
       signal.throwIfAborted();
       try {
-        return { status: "completed", result: await this.#workOn(runId, workflow, signal) };
+        return { status: "completed", result: await work() };
       } catch (error) {
         signal.throwIfAborted();
         if (isTidebaseError(error, "run_suspended") && error.data["runId"] === runId)

@@ -141,7 +141,7 @@ export class Attempt {
         const says = `The parent of run ${runId} no longer works in this process; the run was handed back. It goes on when either is begun again.`;
         const reason = new TidebaseError("run_released", says, { runId });
         this.#shuttingDown ??= this.#shutDown(reason, isLast ? SHUTDOWN_MS : LONGEST_TIMER_MS);
-        void this.#shuttingDown.then(() => reject(reason));
+        void this.#shuttingDown.then(() => reject(this.#held.lost ?? reason));
       };
       if (parent.aborted) giveUp();
       parent.addEventListener("abort", giveUp, { once: true });
@@ -154,7 +154,7 @@ export class Attempt {
     hold: Hold,
     runId: string,
     { name, code = this.#connection.workflows.get(name) }: AskedChild["workflow"],
-    parent: AbortSignal,
+    parent: AbortSignal | undefined,
   ): Promise<unknown> {
     if (code === undefined)
       throw new TidebaseError(
@@ -292,7 +292,9 @@ export class Attempt {
     held.stop(reason);
     const settled = Promise.all([this.#steps.settled(), this.#cleanUp.ended]);
     await Promise.race([settled, sleep(longestMs)]);
-    await this.#release("shutdown").catch(() => {});
+    await this.#release("shutdown").catch((error: unknown) => {
+      if (isLoss(error)) held.lose(error); // a cancelled run has a clean-up
+    });
     held.lose(reason);
   }
 

@@ -112,8 +112,8 @@ async function call(
   }
 }
 
-/** Stops waiting as soon as the attempt is given up; for what comes before an effect. */
-function untilAborted<Value>(signal: AbortSignal, asked: Promise<Value>): Promise<Value> {
+/** Stops waiting as soon as the attempt is given up; for what comes before an effect, or goes on alone. */
+export function untilAborted<Value>(signal: AbortSignal, asked: Promise<Value>): Promise<Value> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);
     signal.addEventListener("abort", stop, { once: true });

@@ -53,9 +53,11 @@ function unreferenced(): buildConnector.connector {
   const connect = buildConnector({ timeout: 10_000 });
   return (options, callback) =>
     connect(options, (...connected) => {
-      const [, socket] = connected;
-      if (socket !== null) socket.ref = () => socket;
-      socket?.unref();
+      const [failure, socket] = connected;
+      if (failure === null) {
+        socket.ref = () => socket;
+        socket.unref();
+      }
       callback(...connected);
     });
 }
