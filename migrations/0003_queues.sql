@@ -37,6 +37,9 @@ alter table tidebase.runs
   add constraint runs_pushed_while_running_check check (not pushed or status = 'running');
 
 create index runs_claim on tidebase.runs (queue, order_at, run_id) where status = 'queued';
+-- Of a priority below zero: only these are ordered behind the instant from which they may run, so only these are looked
+-- for ahead in the order; a hundred thousand delayed runs are not walked through.
+create index runs_claim_low on tidebase.runs (queue, order_at, run_id) where status = 'queued' and priority < 0;
 create index runs_claim_key on tidebase.runs (queue, concurrency_key, order_at, run_id) where status = 'queued';
 create index runs_running on tidebase.runs (queue, concurrency_key) where status = 'running' and queue is not null;
 create index runs_grant on tidebase.runs (grant_id) where status = 'running' and queue is not null;
@@ -445,13 +448,21 @@ begin
      order by r.concurrency_key, r.order_at, r.run_id limit v_room   -- the key in front keeps it on runs_claim_key
   ), free as materialized (   -- a queue without keys: claimers do not wait for one another
     select r.run_id, r.order_at from tidebase.runs r
-     where not v_keyed and r.queue = p_queue and r.status = 'queued'
-       and r.order_at <= v_now + interval '100 minutes' and r.run_at <= v_now
+     where not v_keyed and r.key_limit is null and r.queue = p_queue and r.status = 'queued'
+       and r.order_at <= v_now and r.run_at <= v_now
        and (r.expires_at is null or r.expires_at > v_now) and (r.deadline_at is null or r.deadline_at > v_now)
        and (p_workflows is null or r.workflow = any (p_workflows))
      order by r.order_at, r.run_id limit v_room for no key update skip locked
+  ), low as materialized (
+    select r.run_id, r.order_at from tidebase.runs r
+     where not v_keyed and r.key_limit is null and r.queue = p_queue and r.status = 'queued' and r.priority < 0
+       and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes' and r.run_at <= v_now
+       and (r.expires_at is null or r.expires_at > v_now) and (r.deadline_at is null or r.deadline_at > v_now)
+       and (p_workflows is null or r.workflow = any (p_workflows))
+     order by r.order_at, r.run_id limit greatest(0, v_room - (select count(*) from free)) for no key update skip locked
   ), ready as (
     select run_id, order_at from keyed union all select run_id, order_at from keyless union all select run_id, order_at from free
+    union all select run_id, order_at from low
      order by order_at, run_id limit v_room
   ), picked as materialized (
     select r.run_id from tidebase.runs r

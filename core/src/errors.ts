@@ -276,7 +276,8 @@ export const ERRORS = {
   schedule_contradiction: {
     status: 422,
     title: "The schedule would make up for all missed fires at once and hold them back.",
-    detail: "With `catchUp: all` let runs overlap (`overlap: allow`), or catch up the `latest` only.",
+    detail:
+      "With `catchUp: all` let runs overlap (`overlap: allow`), or catch up the `latest` only.",
     retry: false,
   },
   delivery_not_found: {

@@ -18,13 +18,20 @@ export const claimable = fragment`q.paused_at is null
             order by r.queue, r.concurrency_key limit q.concurrency) busy))
        and (q.rate_per_minute is null or q.rate_used < q.rate_per_minute
          or q.rate_window <= (select tidebase.now()) - interval '1 minute')
-       and (
+       and coalesce((
          select r.run_id from tidebase.runs r
           where r.queue = w.queue collate "C" and r.status = 'queued'
-            and r.order_at <= (select tidebase.now()) + interval '100 minutes' and r.run_at <= (select tidebase.now())
+            and r.order_at <= (select tidebase.now()) and r.run_at <= (select tidebase.now())
             and (r.expires_at is null or r.expires_at > (select tidebase.now()))
             and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
-          order by r.order_at, r.run_id limit 1) is not null`;
+          order by r.order_at, r.run_id limit 1), (
+         select r.run_id from tidebase.runs r
+          where r.queue = w.queue collate "C" and r.status = 'queued' and r.priority < 0
+            and r.order_at > (select tidebase.now()) and r.order_at <= (select tidebase.now()) + interval '100 minutes'
+            and r.run_at <= (select tidebase.now())
+            and (r.expires_at is null or r.expires_at > (select tidebase.now()))
+            and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
+          order by r.order_at, r.run_id limit 1)) is not null`;
 
 /** A delivery that deliveries.claim would take. */
 export const deliveries: Due = {

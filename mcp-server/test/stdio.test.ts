@@ -146,10 +146,13 @@ test("with nothing configured it starts the embedded Postgres, and stops it when
   }
 }, 60_000);
 
-test("a real client works over stdio, with a store that comes back", async () => {
-  const agent = await startAgent({ TIDEBASE_DATABASE_URL: db.url });
-  const { runId } = await db.begun();
-  expect(await agent.call("tidebase_get_run", { runId })).toMatchObject({ run: { runId } });
+test("a real client works over stdio, and starts runs where that was asked for", async () => {
+  const started = program("--toolsets", "runs,start");
+  const agent = await startAgent({ TIDEBASE_DATABASE_URL: db.url }, started);
+  const { runId } = await agent.call("tidebase_enqueue_run", { workflow: "report" });
+  const { run } = await agent.call("tidebase_get_run", { runId });
+  expect(run).toMatchObject({ runId, status: "queued" });
+  expect(await agent.refused("tidebase_list_gates")).toMatchObject({ code: "tool_not_found" });
   await agent.close();
 });
 
