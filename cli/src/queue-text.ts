@@ -91,7 +91,7 @@ function whereabouts(holder: unknown): string {
 }
 
 /** How long, in the largest whole unit: `45s`, `3m`, `2h`, `5d`. */
-export function age(milliseconds: number): string {
+function age(milliseconds: number): string {
   const units = [
     [86_400_000, "d"],
     [3_600_000, "h"],

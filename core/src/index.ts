@@ -71,7 +71,8 @@ export {
   updateSchedule,
 } from "./operations.ts";
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
-export { cronProblem, nextFires } from "./schedules/cron.ts";
+export { nextFires } from "./schedules/cron.ts";
+export { cronProblem } from "./schedules/cron-problem.ts";
 export { CATCH_UPS, OVERLAPS } from "./schedules/schema.ts";
 export { SESSION_MS } from "./sessions/sessions.ts";
 export { StoreError, type StoreErrorCode } from "./store/error.ts";

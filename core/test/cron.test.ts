@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { countFires, cronProblem, lastFires, nextFire, nextFires } from "../src/schedules/cron.ts";
+import { countFires, lastFires, nextFire, nextFires } from "../src/schedules/cron.ts";
+import { cronProblem } from "../src/schedules/cron-problem.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -185,8 +185,10 @@ test("a failed run keeps the whole error, answers a repeat, and is begun again w
   for (let n = 0; n < 2; n++)
     expect(await db.call("runs.fail", { ...lease, error })).toEqual({
       outcome: "failed",
+      status: "failed",
       failureClass: "workflow_error",
       attempts: 1,
+      retryInMs: null,
     });
   expect(await db.call("runs.get", { runId: lease.runId })).toMatchObject({
     run: { status: "failed", failureClass: "workflow_error", error, errorMessage: "no good" },

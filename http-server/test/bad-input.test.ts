@@ -115,6 +115,15 @@ test.each([
   });
 });
 
+test("a name that no URL carries is input_invalid", async () => {
+  for (const name of [".", ".."]) {
+    const items = [{ workflow: "w", queue: name }];
+    expect((await post("/v1/runs/enqueue", { items })).status).toBe(400);
+    const schedule = { name, cron: "@daily", workflow: "w" };
+    expect((await post("/v1/schedules", schedule)).status).toBe(400);
+  }
+});
+
 test("a __proto__ member breaks nothing and reaches no prototype", async () => {
   const answer = await post("/v1/runs", '{"workflow":"w","__proto__":{"polluted":true}}');
   expect(answer.status).toBeLessThan(500);

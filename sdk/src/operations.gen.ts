@@ -58,7 +58,7 @@ export interface Operations {
   /** One run with its step counts and the verdict: is it safe to rerun? */
   "runs.get": {
     input: { runId: string; include?: ReadonlyArray<"input" | "result"> };
-    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null; runAt: string | null; priority: number; maxAttempts: number | null; deadlineAt: string | null; dedupeKey: string | null; concurrencyKey: string | null; cancelReason: string | null; cancelledBy: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
+    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null; runAt: string | null; priority: number; maxAttempts: number | null; deadlineAt: string | null; dedupeKey: string | null; concurrencyKey: string | null; cancelReason: string | null; cancelledBy: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "recover" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; children?: ReadonlyArray<string>; queue?: string; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
     error: "run_not_found";
   };
   /** Runs, newest first, filtered; a page at a time. */
@@ -70,7 +70,7 @@ export interface Operations {
   /** Is it safe to rerun? The answer with its reasons, step by step, and the next action. */
   "runs.verdict": {
     input: { runId: string };
-    output: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> };
+    output: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "recover" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; children?: ReadonlyArray<string>; queue?: string; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> };
     error: "run_not_found";
   };
   /** Make a failed or interrupted run ready to be begun again, or queue it now; a dry run says what that does. */
@@ -138,6 +138,48 @@ export interface Operations {
     input: { queue: string; workflow?: string; failureClass?: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; search?: string; until?: string; dryRun?: boolean; limit?: number };
     output: { dryRun: boolean; until: string; matching: number; redriven: number; skipped: ReadonlyArray<{ runId: string; code: string; activeRunId?: string | null }>; more: boolean };
     error: never;
+  };
+  /** Make a schedule, or make the one of that name say this; the same again changes nothing. */
+  "schedules.put": {
+    input: { name: string; workflow: string; input?: unknown; inputMeta?: unknown; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; deadlineMs?: number; cron: string; timezone?: string; queue?: string; priority?: number; maxAttempts?: number; catchUp?: "none" | "latest" | "all"; overlap?: "allow" | "skip" | "cancel"; paused?: boolean };
+    output: { schedule: { scheduleId: string; name: string; workflow: string; cron: string; timezone: string; queue: string; priority: number; maxAttempts: number; deadlineMs: number | null; tags: ReadonlyArray<string>; metadata: object | null; catchUp: "none" | "latest" | "all"; overlap: "allow" | "skip" | "cancel"; revision: number; createdAt: string; paused: boolean; pausedAt: string | null; pausedBy: string | null; failures: number; lastError: string | null; nextFireAt: string | null; nextFires: ReadonlyArray<string>; lastFire: { fireAt: string; kind: "cron" | "manual"; outcome: "fired" | "skipped" | "caught_up" | "manual"; reason: string | null; until: string; count: number; runId: string | null; at: string } | null }; outcome: "created" | "updated" | "unchanged" };
+    error: "cron_invalid" | "schedule_contradiction" | "payload_too_large";
+  };
+  /** One schedule with its input, its next five fires and its last one. */
+  "schedules.get": {
+    input: { name: string };
+    output: { schedule: { scheduleId: string; name: string; workflow: string; cron: string; timezone: string; queue: string; priority: number; maxAttempts: number; deadlineMs: number | null; tags: ReadonlyArray<string>; metadata: object | null; catchUp: "none" | "latest" | "all"; overlap: "allow" | "skip" | "cancel"; revision: number; createdAt: string; paused: boolean; pausedAt: string | null; pausedBy: string | null; failures: number; lastError: string | null; nextFireAt: string | null; nextFires: ReadonlyArray<string>; lastFire: { fireAt: string; kind: "cron" | "manual"; outcome: "fired" | "skipped" | "caught_up" | "manual"; reason: string | null; until: string; count: number; runId: string | null; at: string } | null; input: unknown | null; inputMeta: unknown | null } };
+    error: "schedule_not_found";
+  };
+  /** Schedules, newest first, with their next fires and how the last one went. */
+  "schedules.list": {
+    input: { limit?: number; cursor?: string };
+    output: { schedules: ReadonlyArray<{ scheduleId: string; name: string; workflow: string; cron: string; timezone: string; queue: string; priority: number; maxAttempts: number; deadlineMs: number | null; tags: ReadonlyArray<string>; metadata: object | null; catchUp: "none" | "latest" | "all"; overlap: "allow" | "skip" | "cancel"; revision: number; createdAt: string; paused: boolean; pausedAt: string | null; pausedBy: string | null; failures: number; lastError: string | null; nextFireAt: string | null; nextFires: ReadonlyArray<string>; lastFire: { fireAt: string; kind: "cron" | "manual"; outcome: "fired" | "skipped" | "caught_up" | "manual"; reason: string | null; until: string; count: number; runId: string | null; at: string } | null }>; nextCursor: string | null };
+    error: "cursor_invalid";
+  };
+  /** What a schedule has fired and skipped, the latest first. */
+  "schedules.fires": {
+    input: { name: string; limit?: number; cursor?: string };
+    output: { fires: ReadonlyArray<{ fireAt: string; kind: "cron" | "manual"; outcome: "fired" | "skipped" | "caught_up" | "manual"; reason: string | null; until: string; count: number; runId: string | null; at: string }>; nextCursor: string | null };
+    error: "schedule_not_found" | "cursor_invalid";
+  };
+  /** Pause a schedule, or resume it from now: what would have fired meanwhile is not made up for. */
+  "schedules.update": {
+    input: { name: string; paused: boolean };
+    output: { schedule: { scheduleId: string; name: string; workflow: string; cron: string; timezone: string; queue: string; priority: number; maxAttempts: number; deadlineMs: number | null; tags: ReadonlyArray<string>; metadata: object | null; catchUp: "none" | "latest" | "all"; overlap: "allow" | "skip" | "cancel"; revision: number; createdAt: string; paused: boolean; pausedAt: string | null; pausedBy: string | null; failures: number; lastError: string | null; nextFireAt: string | null; nextFires: ReadonlyArray<string>; lastFire: { fireAt: string; kind: "cron" | "manual"; outcome: "fired" | "skipped" | "caught_up" | "manual"; reason: string | null; until: string; count: number; runId: string | null; at: string } | null } };
+    error: "schedule_not_found" | "cron_invalid";
+  };
+  /** Make one run of a schedule now, paused or not, whatever else of it is running. */
+  "schedules.trigger": {
+    input: { name: string; idempotencyKey?: string };
+    output: { runId: string; created: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" };
+    error: "schedule_not_found" | "idempotency_conflict";
+  };
+  /** Delete a schedule and its history; its runs stay and go on. */
+  "schedules.delete": {
+    input: { name: string };
+    output: { scheduleId: string };
+    error: "schedule_not_found";
   };
   /** Record, before their effects, that steps are about to run; settled ones answer with their record. */
   "steps.begin": {
@@ -393,6 +435,13 @@ export const routes = {
   "queues.get": "GET /v1/queues/:queue",
   "queues.update": "POST /v1/queues/:queue",
   "queues.redrive": "POST /v1/queues/:queue/redrive",
+  "schedules.put": "POST /v1/schedules",
+  "schedules.get": "GET /v1/schedules/:name",
+  "schedules.list": "GET /v1/schedules",
+  "schedules.fires": "GET /v1/schedules/:name/fires",
+  "schedules.update": "POST /v1/schedules/:name/update",
+  "schedules.trigger": "POST /v1/schedules/:name/trigger",
+  "schedules.delete": "POST /v1/schedules/:name/delete",
   "steps.begin": "POST /v1/steps/begin",
   "steps.complete": "POST /v1/steps/complete",
   "steps.fail": "POST /v1/steps/fail",
@@ -476,6 +525,9 @@ export type ErrorCode =
   | "webhook_not_found"
   | "webhook_exists"
   | "webhook_url_refused"
+  | "schedule_not_found"
+  | "cron_invalid"
+  | "schedule_contradiction"
   | "delivery_not_found"
   | "delivery_not_dead"
   | "idempotency_conflict"

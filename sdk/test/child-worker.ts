@@ -1,25 +1,22 @@
-import { isTidebaseError, Tidebase } from "@tidebase/sdk";
+import { Tidebase } from "@tidebase/sdk";
 
 /**
- * Runs a parent that waits for a child of a queue, or works on one itself, and says when the child's
- * code begins. Usage: child-worker.ts SERVER RUN (queue | here).
+ * Two parents in one process: one waits for a child of the queue `parts`, the other works on its child
+ * itself, says so, and comes to no end. Usage: child-worker.ts SERVER WAITING WORKING.
  */
-const [url = "", runId = "", mode = ""] = process.argv.slice(2);
+const [url = "", waiting = "", working = ""] = process.argv.slice(2);
 const tidebase = new Tidebase({ url, onWait: "block" });
 
-const result = tidebase.run("parent", { runId }, async ({ child }) => {
-  if (mode === "queue") {
-    setTimeout(() => process.stdout.write("waiting\n"), 100);
-    return child("part", "part", { queue: "parts", input: 1 });
-  }
-  return child("part", async ({ step }) => {
-    await step("first", () => process.stdout.write("first\n"));
+const waits = tidebase.run("parent", { runId: waiting }, ({ child }) =>
+  child("part", "part", { queue: "parts", input: 1 }),
+);
+const works = tidebase.run("parent", { runId: working }, ({ child }) =>
+  child("part", async ({ step }) => {
+    await step("first", () => 1);
     return step("second", () => {
-      process.stdout.write("second\n");
-      return new Promise(() => setInterval(() => {}, 1000));
+      process.stdout.write("working\n");
+      return new Promise(() => {});
     });
-  });
-});
-await result.catch((error: unknown) => {
-  if (!isTidebaseError(error)) throw error;
-});
+  }),
+);
+await Promise.all([waits, works]);

@@ -286,39 +286,30 @@ test("children have children, and a child's short wait is spent in the process",
   expect(await result).toBe("deep");
 });
 
-/** A process of its own with a parent in it. */
-function process(runId: string, mode: "queue" | "here") {
+test("a parent that is killed while it waits, or while it works on its child, has one child and one result", async () => {
+  const [waiting, working] = [newRunId(), newRunId()];
   const path = fileURLToPath(new URL("./child-worker.ts", import.meta.url));
   const flags = ["--import", "tsx", "--conditions=tidebase-source"];
-  const args = [...flags, path, server.url, runId, mode];
-  const child = spawn(globalThis.process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  return child;
-}
-
-test("a parent that is killed while it waits, or while it works on its child, has one child and one result", async () => {
-  const [queued, here] = [newRunId(), newRunId()];
-  const kill = async (runId: string, mode: "queue" | "here", line: string) => {
-    const child = process(runId, mode);
-    let told = "";
-    child.stdout.on("data", (chunk) => {
-      told += String(chunk);
-      if (told.includes(line)) child.kill("SIGKILL");
-    });
-    await once(child, "exit");
-  };
-  await Promise.all([kill(queued, "queue", "waiting"), kill(here, "here", "second")]);
+  const args = [...flags, path, server.url, waiting, working];
+  const doomed = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void doomed.kill("SIGKILL"));
+  await once(doomed.stdout, "data");
+  const created = async () => (await childrenOf(waiting)).length;
+  await expect.poll(created, { timeout: 10_000 }).toBe(1);
+  doomed.kill("SIGKILL");
+  await once(doomed, "exit");
   workers("parts", { part: ({ input }) => input + 1 });
-  const waited = await server.tidebase.run("parent", { runId: queued, onWait: "block" }, (run) =>
-    run.child("part", "part", { queue: "parts", input: 1 }),
+  const block = { runId: waiting, onWait: "block" } as const;
+  const waited = await server.tidebase.run("parent", block, ({ child }) =>
+    child("part", "part", { queue: "parts", input: 1 }),
   );
   const ran: string[] = [];
-  const worked = await server.tidebase.run("parent", { runId: here }, ({ child }) =>
+  const worked = await server.tidebase.run("parent", { runId: working }, ({ child }) =>
     child("part", async ({ step }) => {
       await step("first", () => ran.push("first"));
       return step("second", () => ran.push("second"));
     }),
   );
   expect([waited, worked, ran]).toEqual([2, 1, ["second"]]);
-  expect([(await childrenOf(queued)).length, (await childrenOf(here)).length]).toEqual([1, 1]);
+  expect([(await childrenOf(waiting)).length, (await childrenOf(working)).length]).toEqual([1, 1]);
 }, 30_000);

@@ -104,3 +104,49 @@ test("a queued run is not begun by its id: it is claimed by a worker of its queu
   await expect(code.run({ runId })).rejects.toMatchObject(refused);
   await expect(tidebase.resume(runId)).rejects.toMatchObject(refused);
 });
+
+test("a schedule is put, looked at, paused, triggered and deleted", async () => {
+  const { tidebase } = server;
+  const { schedules } = tidebase;
+  const nightly = tidebase.workflow("nightly", ({ input }: { input: Date }) => input.getTime());
+  const says = {
+    cron: "0 3 * * *",
+    timezone: "Europe/Berlin",
+    queue: "nights",
+    input: new Date(7),
+  };
+  const put = await schedules.put("every night", nightly, { ...says, deadline: "1h" });
+  expect(put).toMatchObject({ outcome: "created", schedule: { name: "every night", revision: 1 } });
+  expect(put.schedule).toMatchObject({ deadlineMs: 3_600_000, workflow: "nightly" });
+  const again = await schedules.put("every night", nightly, { ...says, deadline: "1h" });
+  expect(again.outcome).toBe("unchanged");
+  expect((await schedules.pause("every night")).paused).toBe(true);
+  expect((await schedules.resume("every night")).nextFires).toHaveLength(5);
+  expect((await schedules.list()).schedules.map(({ name }) => name)).toEqual(["every night"]);
+
+  const { runId } = await schedules.trigger("every night");
+  expect(await runOf(runId)).toMatchObject({ queue: "nights", status: "queued" });
+  expect((await schedules.fires("every night")).fires).toMatchObject([{ kind: "manual", runId }]);
+  const worker = tidebase.work({ queues: ["nights"] });
+  expect(await tidebase.runs.attach(runId).result()).toBe(7);
+  await worker.stop();
+
+  await schedules.delete("every night");
+  await expect(schedules.get("every night")).rejects.toMatchObject({ code: "schedule_not_found" });
+  const bad = schedules.put("bad", "nightly", { cron: "every day" });
+  await expect(bad).rejects.toMatchObject({ code: "cron_invalid" });
+});
+
+test("a trigger whose answer was lost makes one run", async () => {
+  const { schedules, runs } = server.tidebase;
+  await schedules.put("lost", "triggered", { cron: "@daily" });
+  let lost = 0;
+  server.meddle = async (path, answer) => {
+    const answered = await answer();
+    if (!path.endsWith("/trigger") || lost++ > 0) return answered;
+    return new Response("bad gateway", { status: 502 });
+  };
+  const { runId } = await schedules.trigger("lost");
+  const { runs: made } = await runs.list({ workflow: "triggered" });
+  expect([made.map((run) => run.runId), lost]).toEqual([[runId], 2]);
+});

@@ -1,4 +1,11 @@
-import { newRunId, type Run, type SettledChild, type Tidebase } from "@tidebase/sdk";
+import {
+  type ChildWorkflow,
+  type FanoutChild,
+  newRunId,
+  type Run,
+  type SettledChild,
+  type Tidebase,
+} from "@tidebase/sdk";
 import { expect, onTestFinished, test } from "vitest";
 import { decide, openGate, statusOf, suspension } from "./deciding.ts";
 import { deferred, useServer } from "./support.ts";
@@ -24,8 +31,8 @@ async function recover(tidebase: Tidebase, runId: string): Promise<void> {
 /** Children with these inputs, all with the same code. */
 function parts<Input, Result>(
   inputs: readonly Input[],
-  workflow: string | ((run: Run<Input>) => Result | Promise<Result>),
-) {
+  workflow: ChildWorkflow<Input, Result>,
+): FanoutChild<Input, Result>[] {
   return inputs.map((input) => ({ workflow, input }));
 }
 
@@ -56,7 +63,7 @@ test("children of a queue are one wait of their parent, and it joins them when t
   const runId = newRunId();
   const work = () =>
     server.tidebase.run("parent", { runId }, ({ fanout }) =>
-      fanout<number>("parts", parts([1, 2, 3, 4, 5], "part"), { queue: "all" }),
+      fanout("parts", parts([1, 2, 3, 4, 5], "part"), { queue: "all" }),
     );
   const { data } = await suspension(work());
   expect(data["waits"]).toMatchObject({ joins: [{ name: "parts", mode: "all" }] });
@@ -110,15 +117,15 @@ test("settled gives how each child ended, with plain failures that a replay give
   const runId = newRunId();
   worker("settled", broken);
   const seen: SettledChild[][] = [];
-  const work = (queue: string | undefined, fails: boolean) =>
+  const work = (fails: boolean) =>
     server.tidebase.run("parent", { runId, onWait: "block" }, async ({ fanout }) => {
-      const options = { join: "settled", ...(queue && { queue, maxAttempts: 1 }) } as const;
-      seen.push(await fanout("q", parts([1, -1], "part"), { ...options, queue: "settled" }));
+      const queued = { join: "settled", queue: "settled", maxAttempts: 1 } as const;
+      seen.push(await fanout("queued", parts([1, -1], "part"), queued));
       seen.push(await fanout("here", parts([1, -1], broken), { join: "settled" }));
       if (fails) throw new Error("crash");
     });
-  await expect(work("settled", true)).rejects.toThrow("crash");
-  await work("settled", false);
+  await expect(work(true)).rejects.toThrow("crash");
+  await work(false);
   for (const settled of seen)
     expect(settled).toEqual([
       { status: "completed", result: 10 },
@@ -172,25 +179,26 @@ test("the others of any go on to their ends, or are cancelled", async () => {
   ]);
 });
 
-test("maxConcurrency is never exceeded, in this process or in a queue", async () => {
-  let [running, most] = [0, 0];
-  const part = async ({ step }: Run<number>) =>
+test("maxConcurrency is reached and never exceeded, in this process and in a queue", async () => {
+  let [limit, running, most, full] = [3, 0, 0, deferred()];
+  const part = ({ step }: Run<number>) =>
     step("s", async () => {
       running += 1;
       most = Math.max(most, running);
+      if (running >= limit) full.resolve();
+      await full.promise;
       await new Promise((resolve) => setImmediate(resolve));
       running -= 1;
     });
   worker("limited", part);
   const inputs = Array.from({ length: 8 }, (_, n) => n);
   await server.tidebase.run("parent", { onWait: "block" }, async ({ fanout }) => {
-    await fanout("here", parts(inputs, part), { maxConcurrency: 3 });
+    await fanout("here", parts(inputs, part), { maxConcurrency: limit });
     expect(most).toBe(3);
-    most = 0;
-    await fanout("queued", parts(inputs, "part"), { queue: "limited", maxConcurrency: 2 });
-    expect(most).toBeLessThanOrEqual(2);
+    [limit, most, full] = [2, 0, deferred()];
+    await fanout("queued", parts(inputs, "part"), { queue: "limited", maxConcurrency: limit });
   });
-  expect(most).toBeGreaterThan(0);
+  expect(most).toBe(2);
 });
 
 test("twenty children and twenty steps in parallel, with steps of their own, all come to their end", async () => {

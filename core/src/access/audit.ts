@@ -3,8 +3,8 @@ import type { Actor, AnyOperation } from "../operation.ts";
 import { oneLine } from "../payload.ts";
 import * as access from "./sql.ts";
 
-/** What an act was about, by the first of these ids that it names. */
-const TARGETS = ["runId", "gateId", "keyId", "webhookId", "deliveryId"];
+/** What an act was about, by the first of these that it names. */
+const TARGETS = ["runId", "gateId", "keyId", "webhookId", "deliveryId", "queue", "name"];
 
 function targetOf(input: unknown): string | undefined {
   if (typeof input !== "object" || input === null) return undefined;

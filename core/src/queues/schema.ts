@@ -10,6 +10,7 @@ export const QueueName = z
   .string()
   .regex(/^[^\s,*]{1,100}$/u, "must be 1 to 100 characters without white space, comma or asterisk")
   .refine((name) => Name.safeParse(name).success, "must not contain NUL or lone surrogates")
+  .refine((name) => name !== "." && name !== "..", "must not be . or .., which no URL carries")
   .describe("Name of the queue.");
 
 /** Up to a year. */

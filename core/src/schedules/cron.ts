@@ -1,4 +1,15 @@
 import { Cron, CronPattern } from "croner";
+import {
+  DAY,
+  HOUR,
+  MINUTE,
+  offsetAt,
+  placeOf,
+  remembered,
+  SECOND,
+  type Zone,
+  zoneOf,
+} from "./zone.ts";
 
 /**
  * When a cron expression fires in a time zone. The library answers one question only: which times a
@@ -22,26 +33,8 @@ export interface CronSpec {
   readonly timezone: string;
 }
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
-const LONGEST = 200;
-/** A specification or a zone that is not used for a while is worked out anew. */
-const REMEMBERED = 200;
-const DAYS_REMEMBERED = 400;
-
 const MOST_COUNTED = 10_000;
 const DAYS_COUNTED = 1000;
-
-/** The clock around one day: its distance from UTC, and the instant where that changes, if it does. */
-interface Clock {
-  readonly before: number;
-  readonly after: number;
-  readonly change: number | undefined;
-}
-type Zone = (day: number) => Clock;
 
 interface Schedule {
   readonly walls: Cron;
@@ -51,75 +44,24 @@ interface Schedule {
   readonly isEveryHour: boolean;
 }
 
-const zones = new Map<string, Zone>();
 const schedules = new Map<string, Schedule>();
 
-function remembered<K, V>(known: Map<K, V>, key: K, most: number, make: () => V): V {
-  const found = known.get(key);
-  if (found !== undefined) return found;
-  if (known.size >= most) known.clear();
-  const made = make();
-  known.set(key, made);
-  return made;
-}
-
-/**
- * Looks a day beyond either end, so that a day of the wall clock and one of UTC with the same number
- * both lie inside; no zone changes its clock twice in three days.
- */
-function newZone(timeZone: string): Zone {
-  const format = new Intl.DateTimeFormat("en-US", { timeZone, timeZoneName: "longOffset" });
-  const offsetAt = (instant: number): number => {
-    const [, sign, hours, minutes, seconds = 0] =
-      /GMT([+-])(\d\d):(\d\d)(?::(\d\d))?$/.exec(format.format(instant)) ?? [];
-    const size = Number(hours) * HOUR + Number(minutes) * MINUTE + Number(seconds) * SECOND;
-    return sign === undefined ? 0 : sign === "-" ? -size : size;
-  };
-  const look = (day: number): Clock => {
-    let [early, late] = [(day - 1) * DAY, (day + 2) * DAY];
-    const [before, after] = [offsetAt(early), offsetAt(late)];
-    if (before === after) return { before, after, change: undefined };
-    while (late - early > SECOND) {
-      const middle = early + Math.floor((late - early) / (2 * SECOND)) * SECOND;
-      if (offsetAt(middle) === before) early = middle;
-      else late = middle;
-    }
-    return { before, after, change: late };
-  };
-  const days = new Map<number, Clock>();
-  return (day) => remembered(days, day, DAYS_REMEMBERED, () => look(day));
-}
-
 function scheduleOf({ cron, timezone }: CronSpec): Schedule {
-  return remembered(schedules, `${timezone} ${cron}`, REMEMBERED, () => {
+  return remembered(schedules, `${timezone} ${cron}`, () => {
     const pattern = new CronPattern(cron, undefined, { mode: "5-or-6-parts" });
     const hour = pattern.pattern.trim().split(/\s+/).at(-4) ?? "*";
     const isEveryHour = pattern.hour.every(Boolean);
     return {
       walls: new Cron(cron, { utcOffset: 0, mode: "5-or-6-parts", paused: true }),
       pattern,
-      zone: remembered(zones, timezone, REMEMBERED, () => newZone(timezone)),
+      zone: zoneOf(timezone),
       isRunning: isEveryHour || /[*?/]/.test(hour),
       isEveryHour,
     };
   });
 }
 
-function offsetAt(zone: Zone, instant: number): number {
-  const { before, after, change = Number.POSITIVE_INFINITY } = zone(Math.floor(instant / DAY));
-  return instant < change ? before : after;
-}
-
 const nextWall = ({ walls }: Schedule, wall: number) => walls.nextRun(new Date(wall))?.getTime();
-
-/** Where a wall time is in real time: at one instant, at two, or (in a gap) at none. */
-function placeOf(zone: Zone, wall: number) {
-  const { before, after, change } = zone(Math.floor(wall / DAY));
-  if (change === undefined) return { at: [wall - before], before, after, change: wall };
-  const at = [wall - before].filter((instant) => instant < change);
-  if (wall - after >= change) at.push(wall - after);
-  return { at, before, after, change };
-}
 
 /** The instants at which the expression fires because of a wall time that it matches. */
 function firesOf({ isRunning, isEveryHour }: Schedule, place: ReturnType<typeof placeOf>) {
@@ -240,70 +182,7 @@ export function countFires(spec: CronSpec, first: Date, last: Date): number {
   return count;
 }
 
-const FIELDS = [
-  ["second", "0-59"],
-  ["minute", "0-59"],
-  ["hour", "0-23"],
-  ["day of the month", "1-31, L (the last), LW or 15W (the nearest weekday)"],
-  ["month", "1-12 or JAN-DEC"],
-  ["day of the week", "0-7 or SUN-SAT, FRI#2 (the second), FRI#L (the last)"],
-] as const;
-
-const NICKNAMES = ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"];
-
-function isPattern(text: string): boolean {
-  try {
-    return new CronPattern(text, undefined, { mode: "5-or-6-parts" }) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-function isZone(timeZone: string): boolean {
-  // Distances such as +02:00 are accepted by some versions of Intl; they have no clock changes to follow.
-  if (!/^[A-Za-z]/.test(timeZone)) return false;
-  try {
-    return new Intl.DateTimeFormat("en-US", { timeZone }) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-function patternProblem(cron: string): string | undefined {
-  const words = cron.trim().split(/\s+/);
-  const quoted = JSON.stringify(words.join(" "));
-  if (cron.length > LONGEST) {
-    return `The cron expression has more than ${LONGEST} characters; shorten it or make two schedules of it.`;
-  }
-  if (words[0] === "") return 'The cron expression is empty; write one such as "0 9 * * MON-FRI".';
-  if (words[0]?.startsWith("@")) {
-    if (NICKNAMES.includes(words.join(" ").toLowerCase())) return undefined;
-    return `${quoted} is no known nickname; write ${NICKNAMES.join(", ")} or five fields.`;
-  }
-  if (words.length !== 5 && words.length !== 6) {
-    return `Write five fields (minute, hour, day of the month, month, day of the week), or six with the seconds first; ${quoted} has ${words.length}.`;
-  }
-  if (isPattern(cron)) return undefined;
-  const names = FIELDS.slice(-words.length);
-  // The library names fields by what it makes of them (32 is day 31 there): find the bad one by trying each alone.
-  const bad = words.findIndex(
-    (word, n) => !isPattern(words.map((_, i) => (i === n ? word : "*")).join(" ")),
-  );
-  const [name, values] = names[bad] ?? ["expression", "five fields"];
-  return `The ${name} ${JSON.stringify(words[bad] ?? cron)} is not valid; write *, or ${values}, also in lists (1,2), ranges (1-5) and steps (*/2).`;
-}
-
-/**
- * What is wrong with a specification, as one sentence that says what to write instead; undefined
- * when it is good: five or six fields or a nickname, a zone of the IANA database, and at least one
- * fire in the 400 years after which the calendar repeats itself.
- */
-export function cronProblem(spec: CronSpec): string | undefined {
-  const problem = patternProblem(spec.cron);
-  if (problem !== undefined) return problem;
-  if (!isZone(spec.timezone)) {
-    return `${JSON.stringify(spec.timezone)} is not a time zone; write a name of the IANA database, such as "Europe/Berlin" or "UTC".`;
-  }
-  if (nextWall(scheduleOf(spec), Date.UTC(2000, 0, 1)) !== undefined) return undefined;
-  return `${JSON.stringify(spec.cron.trim())} never fires, no year has such a day; change the day of the month, the month or the day of the week.`;
+/** Whether the expression fires at all, in the 400 years after which the calendar repeats itself. */
+export function everFires(spec: CronSpec): boolean {
+  return nextWall(scheduleOf(spec), Date.UTC(2000, 0, 1)) !== undefined;
 }

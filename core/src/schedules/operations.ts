@@ -6,7 +6,7 @@ import { Name, readJson } from "../payload.ts";
 import { contentOf } from "../runs/creation.ts";
 import { RunId, Status } from "../runs/schema.ts";
 import { put, setPaused, settled } from "./change.ts";
-import { cronProblem } from "./cron.ts";
+import { cronProblem } from "./cron-problem.ts";
 import {
   Definition,
   Fire,

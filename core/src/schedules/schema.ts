@@ -10,7 +10,9 @@ export const ScheduleId = z
   .regex(new RegExp(`^schedule_${UUID}$`), "must be schedule_ and a lower-case uuid")
   .describe("Id of the schedule.");
 
-export const ScheduleName = Name.min(1).describe("Name of the schedule.");
+export const ScheduleName = Name.min(1)
+  .refine((name) => name !== "." && name !== "..", "must not be . or .., which no URL carries")
+  .describe("Name of the schedule.");
 
 export const CATCH_UPS = ["none", "latest", "all"] as const;
 export const OVERLAPS = ["allow", "skip", "cancel"] as const;

@@ -1,4 +1,5 @@
-import { cronProblem, nextFires } from "./cron.ts";
+import { nextFires } from "./cron.ts";
+import { cronProblem } from "./cron-problem.ts";
 import type { Fire, Schedule } from "./schema.ts";
 import type { ScheduleRow } from "./sql.ts";
 

@@ -111,13 +111,14 @@ export class Edges {
         return { status: "completed", result: await work() };
       } catch (error) {
         signal.throwIfAborted();
-        if (isTidebaseError(error, "run_suspended") && error.data["runId"] === runId)
-          return undefined;
+        const isItsOwn = isTidebaseError(error) && error.data["runId"] === runId;
+        if (isItsOwn && (error.code === "run_suspended" || error.code === "run_in_queue"))
+          return undefined; // a queue's: code of before put it there
         const found = await this.look(runId).catch(() => undefined);
         if (found?.end?.status === "completed") return found.end;
         if (found?.end !== undefined) return { ...found.end, cause: error };
-        const isElsewhere = isTidebaseError(error, "lease_lost") && found?.status === "running";
-        if (!isElsewhere || error.data["runId"] !== runId) throw error;
+        const isElsewhere = isItsOwn && error.code === "lease_lost" && found?.status === "running";
+        if (!isElsewhere) throw error;
       }
     }
   }

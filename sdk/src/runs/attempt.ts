@@ -1,13 +1,13 @@
-import type { AskedChild } from "../children/ask.ts";
 import { childOf } from "../children/child.ts";
-import { Edges } from "../children/edges.ts";
+import { Edges, type WorkOnChild } from "../children/edges.ts";
 import { fanoutOver } from "../children/fanout.ts";
+import { type AttemptOptions, beginChild, withParent } from "../children/in-process.ts";
 import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { recordFailure } from "../failure.ts";
 import { AttemptGates } from "../gates/gates.ts";
-import { type BeginOptions, beginRun, type Granted } from "../leases/begin.ts";
+import type { Granted } from "../leases/begin.ts";
 import { CleanUp } from "../leases/clean-up.ts";
 import { fenced, isLoss } from "../leases/fenced.ts";
 import { HeldLease } from "../leases/lease.ts";
@@ -33,9 +33,6 @@ const CANCELLED_MS = 1000;
 
 /** Takes note of a run that is worked on, for whoever has to release it; the result forgets it. */
 export type Hold = (run: Releasable) => () => void;
-
-/** How the attempt is made; its children in this process take the same. */
-export type AttemptOptions = Pick<BeginOptions, "leaseMs" | "version" | "onWait">;
 
 /** One attempt at a run: from its grant to its end. */
 export class Attempt {
@@ -97,7 +94,10 @@ export class Attempt {
     this.#connection.watch.keep(held);
     held.signal.addEventListener("abort", () => this.#cancelledSoon(), { once: true });
     try {
-      return await this.#withParent(parent, this.#toTheEnd(workflow, hold));
+      const work = this.#toTheEnd(workflow, hold);
+      if (parent === undefined) return await work;
+      const handBack = this.#handBackChild.bind(this);
+      return await withParent(parent, held.lease.runId, work, handBack);
     } finally {
       this.#waits.end();
       this.#connection.heartbeat.release(held);
@@ -126,53 +126,21 @@ export class Attempt {
     return this.#complete(ended.value);
   }
 
-  /**
-   * A child does not work on for a parent that gave up: what is executing is recorded, then it is
-   * handed back. A cancelled parent takes its children with it, and the server tells them so.
-   */
-  async #withParent<Result>(parent: AbortSignal | undefined, work: Promise<Result>) {
-    if (parent === undefined) return work;
-    const { runId } = this.#held.lease;
-    let giveUp = () => {};
-    const givenUp = new Promise<never>((_, reject) => {
-      giveUp = () => {
-        if (isTidebaseError(parent.reason, "run_cancelled")) return;
-        const isLast = isTidebaseError(parent.reason, "run_released"); // the process is ending
-        const says = `The parent of run ${runId} no longer works in this process; the run was handed back. It goes on when either is begun again.`;
-        const reason = new TidebaseError("run_released", says, { runId });
-        this.#shuttingDown ??= this.#shutDown(reason, isLast ? SHUTDOWN_MS : LONGEST_TIMER_MS);
-        void this.#shuttingDown.then(() => reject(this.#held.lost ?? reason));
-      };
-      if (parent.aborted) giveUp();
-      parent.addEventListener("abort", giveUp, { once: true });
-    });
-    return Promise.race([work, givenUp]).finally(() => parent.removeEventListener("abort", giveUp));
-  }
-
-  /** As `tide.run` does on any run, in the name of this attempt's workflow. */
+  /** As `tide.run` does on any run. */
   async #workOnChild(
     hold: Hold,
-    runId: string,
-    { name, code = this.#connection.workflows.get(name) }: AskedChild["workflow"],
-    parent: AbortSignal | undefined,
+    ...[runId, workflow, parent]: Parameters<WorkOnChild>
   ): Promise<unknown> {
-    if (code === undefined)
-      throw new TidebaseError(
-        "workflow_not_registered",
-        `Child ${runId} belongs to workflow "${name}". Register its code first, tide.workflow("${name}", …), or give a queue whose workers have it.`,
-        { runId, workflow: name },
-      );
-    const { leaseMs, version, onWait } = this.#options;
-    const own = {
-      ...(leaseMs && { leaseMs }),
-      ...(version && { version }),
-      ...(onWait && { onWait }),
-    };
-    const granted = await beginRun(this.#connection, runId, name, own);
-    const { begun } = granted;
-    if (begun.outcome === "completed") return decode(begun.result, begun.resultMeta);
-    const attempt = new Attempt(this.#connection, granted, runId, this.#options);
-    return attempt.work(code as Workflow<unknown, unknown>, hold, parent);
+    const child = await beginChild(this.#connection, runId, workflow, this.#options);
+    if ("result" in child) return child.result;
+    const attempt = new Attempt(this.#connection, child.granted, runId, this.#options);
+    return attempt.work(child.code, hold, parent);
+  }
+
+  async #handBackChild(reason: TidebaseError, isExit: boolean): Promise<TidebaseError> {
+    this.#shuttingDown ??= this.#shutDown(reason, isExit ? SHUTDOWN_MS : LONGEST_TIMER_MS);
+    await this.#shuttingDown;
+    return this.#held.lost ?? reason;
   }
 
   #run<Input>(hold: Hold): Run<Input> {

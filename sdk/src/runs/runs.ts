@@ -169,18 +169,36 @@ function failed(runId: string, run: Output<"runs.get">["run"]): TidebaseError {
  * send again.
  */
 export function creation(workflow: string, options: CreateOptions): Input<"runs.create"> {
-  const { input, tags, metadata, idempotencyKey, webhooks, deadline } = options;
+  const { idempotencyKey, webhooks } = options;
   if (options.runId !== undefined) checkRunId(options.runId);
   const needsId = options.runId !== undefined || idempotencyKey === undefined;
+  return {
+    ...contentOf(workflow, options),
+    ...(webhooks && { webhooks }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(needsId && { runId: options.runId ?? newRunId() }),
+  };
+}
+
+/** What every new run is made of, whoever makes it. */
+export function contentOf(
+  workflow: string,
+  { input, tags, metadata, deadline }: CreateOptions,
+): Pick<
+  Input<"runs.create">,
+  "workflow" | "input" | "inputMeta" | "tags" | "metadata" | "deadlineMs"
+> {
   return {
     ...{ workflow, ...inputOf(input) },
     ...(tags && { tags }),
     ...(metadata && { metadata }),
-    ...(webhooks && { webhooks }),
     ...(deadline !== undefined && { deadlineMs: milliseconds(deadline, "deadline") }),
-    ...(idempotencyKey !== undefined && { idempotencyKey }),
-    ...(needsId && { runId: options.runId ?? newRunId() }),
   };
+}
+
+/** The name of a workflow that is given by itself or by its name. */
+export function nameOf(workflow: string | { readonly name: string }): string {
+  return typeof workflow === "string" ? workflow : workflow.name;
 }
 
 function inputOf(input: unknown): { input?: unknown; inputMeta?: unknown } {

@@ -1,0 +1,28 @@
+import type { Operations, Tidebase } from "@tidebase/sdk";
+import { QUEUE } from "./documents.ts";
+import { WORKFLOWS } from "./workflows.ts";
+
+/** The schedule of this example. */
+export const NIGHTLY = "nightly-reports";
+
+type Schedule = Operations["schedules.put"]["output"]["schedule"];
+
+/**
+ * Has all documents queued every night at two, by the clocks of the zone; started again it says the
+ * same and changes nothing. Gives the schedule with its next fires.
+ */
+export async function planNights(
+  tide: Tidebase,
+  documents: number,
+  timezone = new Intl.DateTimeFormat().resolvedOptions().timeZone,
+): Promise<Schedule> {
+  const { schedule } = await tide.call("schedules.put", {
+    name: NIGHTLY,
+    cron: "0 2 * * *",
+    timezone,
+    workflow: WORKFLOWS.all,
+    queue: QUEUE,
+    input: { documents },
+  });
+  return schedule;
+}
