@@ -23,9 +23,9 @@ export async function findDocuments(root: string, count: number): Promise<Docume
   const found: Document[] = [];
   for (const path of paths) {
     if (found.length === count) break;
-    const bytes = await readFile(join(root, path));
-    if (bytes.length === 0 || bytes.length > LARGEST) continue;
-    found.push({ path, sha256: createHash("sha256").update(bytes).digest("hex") });
+    const text = await readFile(join(root, path), "utf8");
+    if (text === "" || text.length > LARGEST) continue;
+    found.push({ path, sha256: createHash("sha256").update(text).digest("hex") });
   }
   return found;
 }

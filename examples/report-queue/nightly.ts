@@ -1,11 +1,9 @@
-import type { Operations, Tidebase } from "@tidebase/sdk";
+import type { Schedule, Tidebase } from "@tidebase/sdk";
 import { QUEUE } from "./documents.ts";
 import { WORKFLOWS } from "./workflows.ts";
 
 /** The schedule of this example. */
 export const NIGHTLY = "nightly-reports";
-
-type Schedule = Operations["schedules.put"]["output"]["schedule"];
 
 /**
  * Has all documents queued every night at two, by the clocks of the zone; started again it says the
@@ -16,11 +14,9 @@ export async function planNights(
   documents: number,
   timezone = new Intl.DateTimeFormat().resolvedOptions().timeZone,
 ): Promise<Schedule> {
-  const { schedule } = await tide.call("schedules.put", {
-    name: NIGHTLY,
+  const { schedule } = await tide.schedules.put(NIGHTLY, WORKFLOWS.all, {
     cron: "0 2 * * *",
     timezone,
-    workflow: WORKFLOWS.all,
     queue: QUEUE,
     input: { documents },
   });

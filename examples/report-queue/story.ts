@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Queue, Tidebase } from "@tidebase/sdk";
 import { closeFirst, ROOT, startProgram } from "../research-agent/processes.ts";
@@ -87,7 +87,12 @@ async function work(scene: Scene, defect: string): Promise<{ killed: number; old
   const progress = new Progress(documents);
   let killed = 0;
   const acts = [
-    { at: KILL_AT, act: async () => void (killed = (await fleet.kill()).child.pid) },
+    {
+      at: KILL_AT,
+      async act() {
+        killed = (await fleet.kill()).child.pid;
+      },
+    },
     { at: DRAIN_AT, act: () => fleet.drain() },
   ];
   const replaced: Promise<void>[] = [];
@@ -121,7 +126,7 @@ async function redrive({ tide, fleet, documents }: Scene, defect: string): Promi
   for (const _ of fleet.working.slice()) await fleet.drain();
   await fleet.start(3, "2");
   const counted = await tide.queues.redrive(QUEUE);
-  say(`${counted.matching} dead letter, ${defect}; only what was counted is redriven.`);
+  say(`Counted: ${counted.matching}, ${defect}. Only what was counted is redriven.`);
   await tide.queues.redrive(QUEUE, { dryRun: false, until: counted.until });
   await untilRest(tide, documents);
 }
@@ -139,7 +144,7 @@ async function planAndTrigger({ tide, documents }: Scene): Promise<void> {
   heading(6, "Every night all of it again");
   const { cron, timezone, nextFires } = await planNights(tide, documents);
   say(`"${cron}" in ${timezone}, next:\n${nextFires.map((fire) => `  ${fire}`).join("\n")}`);
-  const { runId } = await tide.call("schedules.trigger", { name: NIGHTLY });
+  const { runId } = await tide.schedules.trigger(NIGHTLY);
   const done = await tide.runs.attach<Enqueued>(runId).result();
   say(`Triggered now: ${said(done)}. Only what has changed is worked on again.`);
   await untilRest(tide, documents);

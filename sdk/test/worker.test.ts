@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { FatalError, type Run, type WorkedRun, type WorkOptions } from "@tidebase/sdk";
+import { Webhook } from "standardwebhooks";
 import { expect, onTestFinished, test } from "vitest";
 import { end, untilPrinted } from "../../test/support/process.ts";
 import { deferred, useServer } from "./support.ts";
@@ -134,6 +135,48 @@ test("a fatal error, and any error that says it is not retryable, is not tried a
     await expect.poll(() => statusOf(runId)).toBe("failed");
     expect(await runOf(runId)).toMatchObject({ failureClass: "workflow_error", attempts: 1 });
   }
+});
+
+test("a step that throws a fatal error is not tried again either", async () => {
+  const run = server.tidebase.run("w", ({ step }) =>
+    step("s", { retry: { maxAttempts: 5, minMs: 1 } }, ({ attempt }) => {
+      throw new FatalError(`attempt ${attempt}`);
+    }),
+  );
+  await expect(run).rejects.toThrow("attempt 1");
+});
+
+test("a pushed run is taken over by the endpoint it was sent to; one that came back too late is no error", async () => {
+  const { tidebase } = server;
+  tidebase.workflow("pushed", () => "by a push");
+  const { runId } = await tidebase.enqueue("pushed", { queue: "push" });
+  const secret = `whsec_${Buffer.from("p".repeat(32)).toString("base64")}`;
+  const [work, errors]: [Promise<void>[], unknown[]] = [[], []];
+  const handle = tidebase.webhook({
+    secret,
+    waitUntil: (promise) => void work.push(promise),
+    onError: (error) => void errors.push(error),
+  });
+  const invoke = async (id: string) => {
+    const at = new Date();
+    const data = { runId, workflow: "pushed" };
+    const body = JSON.stringify({ type: "run.invoke", timestamp: at.toISOString(), data });
+    const headers = {
+      "webhook-id": id,
+      "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
+      "webhook-signature": new Webhook(secret).sign(id, at, body),
+    };
+    const answer = await handle(new Request("http://here", { method: "POST", headers, body }));
+    expect(answer.status).toBe(202);
+    await Promise.all(work);
+  };
+  await invoke("too late");
+  expect([errors, await statusOf(runId)]).toEqual([[], "queued"]);
+  await server.db.pool.query(
+    "select from tidebase.claim('push', gen_random_uuid(), 1, 60000, null, true)",
+  );
+  await invoke("in time");
+  expect([errors, await statusOf(runId)]).toEqual([[], "completed"]);
 });
 
 test("a run of a workflow that the worker does not know stays queued", async () => {

@@ -152,7 +152,8 @@ test(`two replicas, one ${OFF_S} s ahead, ${KILLS} kills in the middle of fires:
   const [honest = 0, ahead = 0] = await Promise.all(
     (await replicas.all()).map(({ url }) => secondsAhead(url)),
   );
-  expect([Math.round(honest / 5), Math.round((ahead - OFF_S) / 5)]).toEqual([0, 0]);
+  expect(Math.abs(honest)).toBeLessThan(5); // HTTP tells whole seconds
+  expect(Math.abs(ahead - OFF_S)).toBeLessThan(5);
   const stopping = new AbortController();
   const worker = work(stopping.signal, random);
   const done = { killed: 0, terminated: 0 };

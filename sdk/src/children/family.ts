@@ -41,7 +41,8 @@ export class Family {
     this.#made = await this.#edges.create(this.#children);
     for (const [index, { status }] of this.#made.entries()) this.#status[index] = status;
     const isHere = this.#options.queue === undefined;
-    let left = this.#indexes((status) => isHere && !isDone(status) && status !== "waiting");
+    const mayBegin = isHere && !this.#hasResult();
+    let left = this.#indexes((status) => mayBegin && !isDone(status) && status !== "waiting");
     while (left.length > 0 || !this.#isJoined()) {
       if (left.length > 0) await this.#workOn(left);
       if (this.#isJoined()) break;
@@ -125,9 +126,12 @@ export class Family {
   };
 
   #isJoined(): boolean {
-    const isFirst = (status: Status) => status === "completed";
-    if (this.#options.join === "any" && this.#indexes(isFirst).length > 0) return true;
-    return this.#indexes((status) => !isEnd(status)).length === 0;
+    return this.#hasResult() || this.#indexes((status) => !isEnd(status)).length === 0;
+  }
+
+  /** Of `any`: nothing more is needed. */
+  #hasResult(): boolean {
+    return this.#options.join === "any" && this.#status.includes("completed");
   }
 
   #indexes(which: (status: Status) => boolean): number[] {

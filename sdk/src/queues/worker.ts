@@ -4,7 +4,7 @@ import { lineOf, recordFailure } from "../failure.ts";
 import { newWorkerId } from "../ids.ts";
 import { type Releasable, releaseAll, releaseOnExit } from "../leases/shutdown.ts";
 import { LONGEST_TIMER_MS } from "../pause.ts";
-import { Attempt } from "../runs/attempt.ts";
+import { Attempt, type Hold } from "../runs/attempt.ts";
 import type { Workflow } from "../runs/run.ts";
 import { type Claimed, Intake } from "./intake.ts";
 
@@ -55,7 +55,7 @@ export interface Worker {
 }
 
 /** The workflows that may be claimed now, by name. */
-export type Registered = () => ReadonlyMap<string, Workflow<never, unknown>>;
+type Registered = () => ReadonlyMap<string, Workflow<never, unknown>>;
 
 const DRAIN_MS = 10_000;
 
@@ -129,7 +129,7 @@ export class QueueWorker implements Worker, Releasable {
 
   /** To the end of the attempt, whatever the workflow does. Never rejects. */
   async #work({ queue, workflow, runId, granted }: Claimed): Promise<void> {
-    const hold = (run: Releasable) => {
+    const hold: Hold = (run) => {
       this.#held.add(run);
       if (this.#hurry.signal.aborted) void run.release();
       return () => void this.#held.delete(run);

@@ -1,4 +1,4 @@
-/** Thrown by a workflow that no repetition can help: its run fails at once, whatever attempts are left. */
+/** Thrown by a workflow or a step that no repetition can help: it fails at once, whatever attempts are left. */
 export class FatalError extends Error {
   override readonly name = "FatalError";
   readonly retryable = false;

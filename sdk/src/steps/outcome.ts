@@ -2,6 +2,7 @@ import { decode, type Encoded, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, type TidebaseError } from "../errors.ts";
 import { lineOf, recordFailure } from "../failure.ts";
 import { type HeldLease, lossOf } from "../leases/lease.ts";
+import { isFatal } from "../runs/fatal-error.ts";
 import type { Lanes } from "../transport/lanes.ts";
 import type { Ended } from "./call.ts";
 import { retryInMs } from "./contract.ts";
@@ -88,7 +89,8 @@ export class Outcomes {
     const { error, reason } = ended;
     if (lost !== undefined || lapsed !== undefined) throw lost ?? error; // aborted by us: not its failure
     doing.failures += 1;
-    const pause = signal.aborted ? undefined : retryInMs(doing.contract.retry, doing.failures);
+    const isLast = signal.aborted || isFatal(error);
+    const pause = isLast ? undefined : retryInMs(doing.contract.retry, doing.failures);
     const outcome = await this.#recordFailure(doing, error, reason, pause);
     doing.asks ||= outcome === "completed"; // recorded all the same: the server has its output
     if (pause !== undefined && outcome === "completed") return 0;
