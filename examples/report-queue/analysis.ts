@@ -24,9 +24,13 @@ export function analyse(path: string, text: string): Analysis {
     : lines.filter((line) => line.trim() !== "" && !isComment(line)).length;
   const headings = path.endsWith(".md")
     ? prose.flatMap((line) => /^#+ (.+)$/.exec(line)?.[1]?.trim() ?? [])
-    : lines.flatMap((line) => /^export [\w* ]*?(\w+)(?=[<( :=]|$)/.exec(line)?.[1] ?? []);
+    : lines.flatMap(
+        (line) =>
+          /^export (?:async )?(?:function\*?|class|const|interface|type) (\w+)/.exec(line)?.[1] ??
+          [],
+      );
   return {
-    title: headings[0] ?? path,
+    title: path.endsWith(".md") ? (headings[0] ?? path) : path,
     words: text.split(/\s+/).filter((word) => /\w/.test(word)).length,
     headings,
     links: linksOf(path, path.endsWith(".md") ? prose.join("\n") : text),
@@ -46,7 +50,8 @@ export function summarise(path: string, text: string): string[] {
     .filter((line) => !/^\s*[#|>]/.test(line))
     .map((line) => line.replace(/^\s*(?:\/?\*+\/?|\/\/|[-*])\s?/, ""))
     .join(" ");
-  const sentences = plain.match(/[A-Z][^.!?]{20,}[.!?](?=\s|$)/g) ?? [];
+  const sentences =
+    plain.match(/(?<=^|[.!?:] +)[A-Z](?:[^.!?]|[.!?](?!\s|$)){20,}[.!?](?=\s|$)/g) ?? [];
   const top = new Set(mostUsed(plain));
   const ranked = sentences.map((sentence, index) => {
     const words = wordsOf(sentence);

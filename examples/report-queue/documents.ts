@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EnqueueOptions } from "@tidebase/sdk";
+import { sha256 } from "./files.ts";
+import { QUEUE } from "./names.ts";
 
 /** A file of the repository as it was when it was found. */
 export interface Document {
@@ -9,9 +10,6 @@ export interface Document {
   readonly path: string;
   readonly sha256: string;
 }
-
-/** The queue that everything of this example goes through. */
-export const QUEUE = "reports";
 
 const KINDS = [".md", ".ts"];
 const LEFT_OUT = new Set(["node_modules", "dist", "tidebase-demo"]);
@@ -25,7 +23,7 @@ export async function findDocuments(root: string, count: number): Promise<Docume
     if (found.length === count) break;
     const text = await readFile(join(root, path), "utf8");
     if (text === "" || text.length > LARGEST) continue;
-    found.push({ path, sha256: createHash("sha256").update(text).digest("hex") });
+    found.push({ path, sha256: sha256(text) });
   }
   return found;
 }
@@ -35,11 +33,11 @@ export async function findDocuments(root: string, count: number): Promise<Docume
  * changed is not reported again; and whatever it contains, at most one run of it is active.
  */
 export function jobOf(document: Document): EnqueueOptions<Document> {
-  const { path, sha256 } = document;
+  const { path } = document;
   return {
     input: document,
     queue: QUEUE,
-    idempotencyKey: `${short(path)} ${sha256.slice(0, 32)}`,
+    idempotencyKey: `${short(path)} ${document.sha256.slice(0, 32)}`,
     dedupeKey: short(path),
     priority: /(^|\/)readme\.md$/i.test(path) ? 10 : 0,
     backoff: { minMs: "300ms", maxMs: "1s" },
@@ -49,7 +47,7 @@ export function jobOf(document: Document): EnqueueOptions<Document> {
 
 /** Keys have at most 200 characters; paths may have more. */
 function short(path: string): string {
-  return path.length <= 150 ? path : createHash("sha256").update(path).digest("hex");
+  return path.length <= 150 ? path : sha256(path);
 }
 
 async function pathsBelow(root: string, folder: string): Promise<string[]> {

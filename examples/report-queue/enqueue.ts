@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Tidebase } from "@tidebase/sdk";
+import { enqueueAll } from "./enqueue-all.ts";
 import { planNights } from "./nightly.ts";
-import { enqueueAll } from "./workflows.ts";
 
 const HELP = `enqueue.ts [options]
 

@@ -1,6 +1,5 @@
 import type { Schedule, Tidebase } from "@tidebase/sdk";
-import { QUEUE } from "./documents.ts";
-import { WORKFLOWS } from "./workflows.ts";
+import { QUEUE, WORKFLOWS } from "./names.ts";
 
 /** The schedule of this example. */
 export const NIGHTLY = "nightly-reports";

@@ -4,12 +4,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type Queue, Tidebase } from "@tidebase/sdk";
 import { closeFirst, ROOT, startProgram } from "../research-agent/processes.ts";
 import { heading, paint, say } from "../research-agent/terminal.ts";
-import { type Document, findDocuments, QUEUE } from "./documents.ts";
+import { type Document, findDocuments } from "./documents.ts";
+import { type Enqueued, enqueueAll } from "./enqueue-all.ts";
 import { gather, render } from "./evidence.ts";
+import { reportPath } from "./files.ts";
 import { Fleet } from "./fleet.ts";
+import type { FolderInput } from "./folder-index.ts";
+import { QUEUE, WORKFLOWS } from "./names.ts";
 import { NIGHTLY, planNights } from "./nightly.ts";
 import { Progress } from "./progress.ts";
-import { type Enqueued, enqueueAll, type FolderInput, reportPath, WORKFLOWS } from "./workflows.ts";
 
 /** What the command line of the demo says. */
 export interface Options {
@@ -147,7 +150,7 @@ async function planAndTrigger({ tide, documents }: Scene): Promise<void> {
   const { runId } = await tide.schedules.trigger(NIGHTLY);
   const done = await tide.runs.attach<Enqueued>(runId).result();
   say(`Triggered now: ${said(done)}. Only what has changed is worked on again.`);
-  await untilRest(tide, documents);
+  if (done.created > 0) await untilRest(tide, documents);
 }
 
 async function conclude(scene: Scene, killed: number, oldestMs: number): Promise<string[]> {

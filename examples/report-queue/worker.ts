@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Tidebase } from "@tidebase/sdk";
-import { QUEUE } from "./documents.ts";
+import { QUEUE } from "./names.ts";
 import { registerWorkflows } from "./workflows.ts";
 
 const HELP = `worker.ts [options]

@@ -84,13 +84,13 @@ async function worker(n: number, apiKey: string, stopping: AbortSignal): Promise
 /** Runs that ended and runs for tomorrow, more than anybody has at rest, as SQL makes them fastest. */
 async function fill(): Promise<void> {
   await pool.query(`
-    insert into tidebase.runs (run_id, workflow, status, queue, run_at, max_attempts, tags, max_steps, last_seq, created_at, ended_at)
-    select tidebase.new_run_id(), 'w', 'completed', 'q' || n % 50, tidebase.now(), 3, '{}', 10000, 3, tidebase.now(), tidebase.now()
+    insert into tidebase.runs (run_id, workflow, status, queue, run_at, max_attempts, tags, max_steps, body_hash, last_seq, created_at, ended_at)
+    select tidebase.new_run_id(), 'w', 'completed', 'q' || n % 50, tidebase.now(), 3, '{}', 10000, '', 3, tidebase.now(), tidebase.now()
       from generate_series(1, ${FINISHED}) n`);
   await pool.query(`
-    insert into tidebase.runs (run_id, workflow, status, queue, run_at, max_attempts, tags, max_steps, last_seq, created_at)
+    insert into tidebase.runs (run_id, workflow, status, queue, run_at, max_attempts, tags, max_steps, body_hash, last_seq, created_at)
     select tidebase.new_run_id(), 'w', 'queued', (array['default', 'mail', 'reports', 'more'])[n % 4 + 1],
-      tidebase.now() + interval '1 day', 3, '{}', 10000, 1, tidebase.now()
+      tidebase.now() + interval '1 day', 3, '{}', 10000, '', 1, tidebase.now()
       from generate_series(1, ${LATER}) n`);
 }
 

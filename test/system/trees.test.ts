@@ -236,7 +236,7 @@ test(`${REQUESTS} requests on one run and its children, ${AT_ONCE} at a time ove
   const from = performance.now();
   await inTurn(work); // any problem, of 400 or of 500, throws
   console.log(`${REQUESTS} requests in ${Math.round(performance.now() - from)} ms`);
-  expect([...new Set(outcomes)].sort()).toEqual(["begun", "completed", "created", "held"]);
+  expect([...new Set(outcomes)].sort()).toEqual(["completed", "created", "execute", "held"]);
 
   const count = async (text: string) =>
     Number((await db.pool.query(`select count(*) as n ${text}`, [root.runId.slice(4)])).rows[0].n);

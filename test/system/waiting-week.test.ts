@@ -1,19 +1,18 @@
 import { fileURLToPath } from "node:url";
-import { createKey, openCore, remote, SCOPES, type Scope, toJson } from "@tidebase/core";
+import { createKey, remote, SCOPES, type Scope, toJson } from "@tidebase/core";
 import { expect, onTestFinished, test } from "vitest";
 import { collect, startProgram, useFolder } from "../../cli/test/support/program.ts";
 import { ada, local, operationNamed, useDatabase } from "../../core/test/support/database.ts";
 import { end, untilPrinted } from "../support/process.ts";
 import { startServerProcess } from "../support/servers.ts";
 import type { Waited } from "../support/waiting-worker.ts";
+import { passWeek } from "../support/week.ts";
 
 const db = useDatabase();
 const folder = useFolder();
 const PROGRAM = fileURLToPath(new URL("../support/waiting-worker.ts", import.meta.url));
 const WORKERS = 4;
 const RUNS = 100;
-const WEEK_HOURS = 168;
-const HOURS = 4;
 const WITHIN_MS = 2000;
 type Place = "server" | "terminal";
 /** How many are decided together, and whether by a key at the server or at a terminal of the store. */
@@ -39,27 +38,6 @@ async function askAndLeave(env: Record<string, string>): Promise<string[]> {
     return stdout().trim().split("\n");
   });
   return (await Promise.all(workers)).flat();
-}
-
-/** Lets a week pass by the database's clock, while every sweep looks at each part of it. */
-async function passWeek(): Promise<void> {
-  const sweeper = openCore({ databaseUrl: db.url, sweepEveryMs: 10 });
-  const looks = async () =>
-    (await sweeper.status()).sweeps.map(({ lastRunAt, lastError }) => {
-      expect(lastError).toBeNull();
-      return lastRunAt;
-    });
-  for (let hour = 0; hour < WEEK_HOURS; hour += HOURS) {
-    await db.advance(`${HOURS} hours`);
-    // a look may have begun before the clock was moved: the one after it has not
-    for (const _ of ["perhaps before", "after"]) {
-      const before = await looks();
-      await expect
-        .poll(async () => (await looks()).every((at, n) => at !== before[n]), { interval: 5 })
-        .toBe(true);
-    }
-  }
-  await sweeper.close();
 }
 
 /** The run's only gate, which has this status. */
@@ -140,7 +118,7 @@ test(`${RUNS} runs wait for a week without a process, and each goes on within tw
 
   const runIds = await askAndLeave(env);
   expect(new Set(runIds).size).toBe(RUNS);
-  await passWeek();
+  await passWeek(db);
   expect(
     await countOf("from tidebase.runs where status = 'waiting' and epoch = 1 and attempts = 0"),
   ).toBe(RUNS);
