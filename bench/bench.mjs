@@ -1,7 +1,7 @@
 /**
  * Durable steps against the floors of the same machine, in interleaved rounds; see ../docs/performance.md.
  *
- *   npm run bench -- [--workload W1,W2,W3] [--rounds 5] [--json FILE] [--profile FOLDER]
+ *   npm run bench -- [--workload W1,W2,W3,W4,W5] [--rounds 5] [--json FILE] [--profile FOLDER]
  *
  * Client, server and Postgres are processes of their own. TIDEBASE_BENCH_DATABASE_URL names another Postgres than the
  * embedded one; its user must be allowed to create a database.
@@ -17,17 +17,20 @@ import { startServer } from "./processes.mjs";
 import { machine, printCost, printTable, summarize } from "./report.mjs";
 import { openWorkloads } from "./tidebase.mjs";
 
+const WORKLOADS = ["W1", "W2", "W3", "W4", "W5"];
+
 const { values: options } = parseArgs({
   options: {
-    workload: { type: "string", default: "W1,W2,W3" },
+    workload: { type: "string", default: WORKLOADS.join() },
     rounds: { type: "string", default: "5" },
     json: { type: "string" },
     profile: { type: "string" },
   },
 });
 const wanted = options.workload.toUpperCase().split(",");
-const unknown = wanted.filter((name) => !["W1", "W2", "W3"].includes(name));
-if (unknown.length > 0) throw new Error(`No workload ${unknown.join(", ")}; there are W1, W2, W3.`);
+const unknown = wanted.filter((name) => !WORKLOADS.includes(name));
+if (unknown.length > 0)
+  throw new Error(`No workload ${unknown.join(", ")}; there are ${WORKLOADS.join(", ")}.`);
 
 /** V8 compiles the hot code of client and servers only after some thousand calls. */
 const WARM_UP_CALLS = 2000;
@@ -123,7 +126,7 @@ function floorsOf(insert, post, pgbench) {
   ];
 }
 
-function workloadsOf({ w1, w2, w3 }) {
+function workloadsOf({ w1, w2, w3, w4, w5 }) {
   const workloads = {
     W1: [
       {
@@ -167,6 +170,29 @@ function workloadsOf({ w1, w2, w3 }) {
         },
       ],
     })),
+    W4: [false, true].map((batched) => ({
+      id: batched ? "W4.batched" : "W4",
+      title: `W4 enqueue 10,000${batched ? ", 1,000 a call" : ", 16 in flight"}`,
+      unit: "/s",
+      measure: () => w4(batched),
+      also: [
+        {
+          id: `${batched ? "W4.batched" : "W4"}.done`,
+          title: "  drained by one worker at 16",
+          unit: "/s",
+        },
+      ],
+    })),
+    W5: [
+      {
+        id: "W5",
+        title: "W5 pickup by an idle worker, median",
+        unit: "ms",
+        target: atMost(5),
+        measure: w5,
+        also: [{ id: "W5.p99", title: "  p99", unit: "ms", target: atMost(50) }],
+      },
+    ],
   };
   return wanted.flatMap((name) => workloads[name]);
 }

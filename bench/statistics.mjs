@@ -3,6 +3,11 @@ export function median(values) {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
+/** The value that this part of the values does not exceed. */
+export function quantile(values, part) {
+  return values.toSorted((a, b) => a - b)[Math.ceil(values.length * part) - 1];
+}
+
 /** Does `work(n)` `count` times, one after the other. Answers the time of each, in milliseconds. */
 export async function timeEach(count, work) {
   const times = [];

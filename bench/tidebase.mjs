@@ -3,7 +3,7 @@ import diagnostics from "node:diagnostics_channel";
 import { request } from "undici";
 import { Tidebase } from "../sdk/dist/index.js";
 import { OUTPUT } from "./floors.mjs";
-import { median, rate, timeEach } from "./statistics.mjs";
+import { inParallel, median, quantile, rate, timeEach } from "./statistics.mjs";
 
 /** Finished steps are recorded this many a request when W3 is prepared. */
 const PREPARED_AT_ONCE = 500;
@@ -25,7 +25,71 @@ export function openWorkloads(url) {
     return rate(16 * count, () => Promise.all(Array.from({ length: 16 }, one)));
   }
 
-  return { w1, w2, w3: (count) => w3(url, count), close: () => tide.close() };
+  return {
+    w1,
+    w2,
+    w3: (count) => w3(url, count),
+    w4: (batched) => w4(url, batched),
+    w5: () => w5(url),
+    close: () => tide.close(),
+  };
+}
+
+/**
+ * 10,000 jobs, one a call with 16 calls in flight or 1,000 a call; then one worker drains them at concurrency 16. Jobs a
+ * second of each part.
+ */
+async function w4(url, batched, count = 10_000) {
+  const tide = new Tidebase({ url });
+  const queue = `w4-${randomUUID()}`;
+  let left = count;
+  let drained = () => {};
+  const all = new Promise((resolve) => {
+    drained = resolve;
+  });
+  tide.workflow("w4", () => {
+    left -= 1;
+    if (left === 0) drained();
+  });
+  const one = () => tide.enqueue("w4", { queue, input: OUTPUT });
+  const many = () =>
+    tide.enqueueMany(
+      "w4",
+      Array.from({ length: count }, () => ({ queue, input: OUTPUT })),
+    );
+  try {
+    const enqueued = await rate(count, () => (batched ? many() : inParallel(16, count / 16, one)));
+    const done = await rate(count, async () => {
+      const worker = tide.work({ queues: [queue], concurrency: 16 });
+      await all;
+      await worker.stop();
+    });
+    return { enqueued, done };
+  } finally {
+    await tide.close();
+  }
+}
+
+/** 200 jobs, one after the other, for a worker with nothing to do. Milliseconds from the call to its function. */
+async function w5(url, count = 200) {
+  const [giver, taker] = [new Tidebase({ url }), new Tidebase({ url })];
+  const queue = `w5-${randomUUID()}`;
+  let begun = () => {};
+  taker.workflow("w5", () => begun());
+  const worker = taker.work({ queues: [queue], concurrency: 16 });
+  const pickUp = () =>
+    new Promise((resolve, reject) => {
+      begun = resolve;
+      giver.enqueue("w5", { queue }).catch(reject);
+    });
+  try {
+    await timeEach(20, pickUp); // connections
+    const times = await timeEach(count, pickUp);
+    return { median: median(times), p99: quantile(times, 0.99) };
+  } finally {
+    await worker.stop();
+    await Promise.all([giver.close(), taker.close()]);
+  }
 }
 
 function step(run, n) {

@@ -28,7 +28,7 @@ import { supersededRuns } from "./schedules/superseded.ts";
 import { DEFAULT_SCHEMA } from "./schema-name.ts";
 import { openSessions, type Sessions } from "./sessions/sessions.ts";
 import { openAddress } from "./store/address.ts";
-import { runsTouched } from "./touched.ts";
+import { queuesTouched, runsTouched } from "./touched.ts";
 import { dueWaits } from "./waits/due.ts";
 import { openWebhooks, type WebhookOptions } from "./webhooks/webhooks.ts";
 
@@ -130,8 +130,8 @@ export function openCore(options: CoreOptions): Core {
       await noted(input, "attempted");
       const context = { db, actor, limits, signal: watch.signal, watch, checkUrl, fail };
       const answer = await operation.run(context, input);
-      if (operation.effect !== "read") touched(runsTouched(input, answer));
-      if (fillsOutbox(operation)) webhooks.nudge();
+      if (operation.effect !== "read") touched(runsTouched(input, answer), queuesTouched(input, answer));
+      if (fillsOutbox(operation, answer)) webhooks.nudge();
       await noted({ ...input, ...answer }, "done");
       if (options.checkAnswers === true) operation.output.parse(JSON.parse(toJson(answer)));
       return answer as z.output<Op["output"]>;

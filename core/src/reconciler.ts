@@ -135,9 +135,11 @@ async function settle(
       if (answers[index]?.outcome === "input_refused") await setAside(db, sweep, item, "refused");
     return answers.filter(({ outcome }) => !UNSETTLED.includes(outcome)).length;
   } catch (failure) {
-    if (failure instanceof TidebaseError) throw failure; // the database is away, no row is at fault
+    const isRefused = failure instanceof TidebaseError && failure.code === "input_refused";
+    if (failure instanceof TidebaseError && !isRefused) throw failure; // the database is away, no row is at fault
     const [item, ...others] = items;
-    const message = failure instanceof Error ? failure.message.slice(0, 500) : "unknown";
+    const cause = isRefused ? failure.cause : failure;
+    const message = cause instanceof Error ? cause.message.slice(0, 500) : "unknown";
     let settled = 0;
     if (others.length > 0)
       for (const one of items) settled += await settle(db, sweep, [one], changed);

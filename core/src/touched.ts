@@ -12,6 +12,14 @@ export function runsTouched(input: unknown, answer: unknown): string[] {
   return [...found];
 }
 
+/** The queues that a call puts runs into, or changed: what a process can tell its own workers without a look. */
+export function queuesTouched(input: unknown, answer: unknown): string[] {
+  const lists = [member(input, "items"), member(input, "children")];
+  const sources = [member(answer, "queue"), ...lists.filter(Array.isArray).flat()];
+  const names = sources.map((source) => member(source, "queue"));
+  return [...new Set(names.filter((name) => typeof name === "string"))];
+}
+
 function member(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -55,7 +55,7 @@ function hub() {
 /** Executes an operation that does what the test says with what operations are given. */
 async function during(
   core: Core,
-  work: (watch: Watching, signal: AbortSignal | undefined) => Promise<void>,
+  work: (watch: Watching, signal: AbortSignal | undefined) => Promise<unknown>,
   caller?: AbortSignal,
 ): Promise<void> {
   const waiting = operation({

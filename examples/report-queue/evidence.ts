@@ -4,7 +4,7 @@ import { table } from "../research-agent/terminal.ts";
 import { TRACES, type Trace } from "./trace.ts";
 
 /** What became of all calls of the function of one step. */
-export interface StepCount {
+interface StepCount {
   readonly step: string;
   readonly calls: number;
   readonly done: number;

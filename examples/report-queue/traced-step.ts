@@ -3,7 +3,7 @@ import type { Run, StepContext, StepContract } from "@tidebase/sdk";
 import { newTrace } from "./trace.ts";
 
 /** Which run, and what it is about. */
-export interface About {
+interface About {
   readonly run: Run<unknown>;
   readonly path: string;
 }

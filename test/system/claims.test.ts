@@ -5,8 +5,9 @@ import { openCore } from "@tidebase/core";
 import { afterAll, expect, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { end } from "../support/process.ts";
+import { randomOf, seedOf } from "../support/random.ts";
 
-const seed = Number(process.env["TIDEBASE_SEED"] ?? Date.now() % 2 ** 31);
+const seed = seedOf();
 const db = useDatabase();
 const QUEUES = 50;
 const RUNS = 4000;
@@ -26,17 +27,6 @@ async function stop(): Promise<void> {
   await Promise.all([...programs].map((program) => end(program, "SIGKILL")));
   await Promise.all([...cores].map((core) => core.close()));
   cores.clear();
-}
-
-/** xorshift32. */
-function randomOf(state: number): (below: number) => number {
-  let x = state | 1;
-  return (below) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return Math.floor(((x >>> 0) / 2 ** 32) * below);
-  };
 }
 
 function startProgram(): void {

@@ -1,28 +1,18 @@
 import { createKey, remote, type Scope, toJson } from "@tidebase/core";
 import { afterAll, expect, test } from "vitest";
 import { local, newGrant, operationNamed, useDatabase } from "../../core/test/support/database.ts";
+import { randomOf, seedOf } from "../support/random.ts";
 import { type ServerProcess, startServerProcess } from "../support/servers.ts";
 
 const db = useDatabase();
 const servers: ServerProcess[] = [];
 afterAll(() => Promise.all(servers.map((server) => server.stop())));
-const seed = Number(process.env["TIDEBASE_SEED"] ?? Date.now() % 2 ** 31);
+const seed = seedOf();
 const RUNS = 50;
 const GATES_A_RUN = 20;
 const DECIDERS = 20;
 type Answer = Record<string, unknown>;
 type Gate = { gateId: string; digest: string; status: string };
-
-/** xorshift32. */
-function randomOf(state: number): () => number {
-  let x = state | 1;
-  return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) / 2 ** 32;
-  };
-}
 
 async function caller(url: string, name: string, scopes: Scope[]) {
   const { key } = await db.core.execute(createKey, { name, scopes }, local);
@@ -53,7 +43,7 @@ test(`a thousand gates, twenty racing deciders each over two servers: one decisi
       const { gateId, digest } = gate as Gate;
       const outcomes = await Promise.all(
         deciders.map(async (decide) => {
-          const decision = random() < 0.5 ? "approved" : "rejected";
+          const decision = random(2) === 0 ? "approved" : "rejected";
           try {
             const answer = await decide("gates.resolve", { gateId, digest, decision });
             return { decision, status: (answer["gate"] as Gate).status, gate: answer["gate"] };

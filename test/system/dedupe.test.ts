@@ -1,6 +1,7 @@
-import { createKey, remote, type Scope, toJson } from "@tidebase/core";
+import type { Scope } from "@tidebase/core";
 import { afterAll, expect, test } from "vitest";
-import { local, newGrant, operationNamed, useDatabase } from "../../core/test/support/database.ts";
+import { newGrant, useDatabase } from "../../core/test/support/database.ts";
+import { type Caller, callerAt } from "../support/callers.ts";
 import { type ServerProcess, startServerProcess } from "../support/servers.ts";
 
 const db = useDatabase();
@@ -14,15 +15,6 @@ interface Result {
   readonly runId: string;
   readonly outcome: string;
 }
-
-async function caller(url: string, scopes: Scope[]) {
-  const { key } = await db.core.execute(createKey, { name: "caller", scopes }, local);
-  const backend = remote({ url, apiKey: key });
-  return async (operation: string, input: object): Promise<Record<string, unknown>> =>
-    JSON.parse(toJson(await backend.execute(operationNamed(operation), input)));
-}
-
-type Caller = Awaited<ReturnType<typeof caller>>;
 
 /** Claims and ends what is queued, one way or another, until told to stop. */
 async function holder(call: Caller, signal: AbortSignal): Promise<number> {
@@ -44,7 +36,7 @@ async function holder(call: Caller, signal: AbortSignal): Promise<number> {
 test("500 dedupe keys, 50 racing enqueues each, holders that end meanwhile: never two active, everybody gets a run", async () => {
   servers.push(await startServerProcess(db.url), await startServerProcess(db.url));
   const scopes: Scope[] = ["read", "work", "enqueue"];
-  const callers = await Promise.all(servers.map(({ url }) => caller(url, scopes)));
+  const callers = await Promise.all(servers.map(({ url }) => callerAt(db, url, scopes)));
   const at = (n: number) => callers[n % 2] as Caller;
   const stopping = new AbortController();
   const holders = Array.from({ length: HOLDERS }, (_, n) => holder(at(n), stopping.signal));

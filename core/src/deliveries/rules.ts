@@ -63,7 +63,11 @@ export function judge(
 /** Operations after which the outbox cannot have grown: the hot path wakes nobody. */
 const QUIET = /^(?:steps\.(?:begin|complete|fail)|state\.|runs\.heartbeat|keys\.)/;
 
-/** Whether this operation may have left a message to send. */
-export function fillsOutbox({ name, effect }: { name: string; effect: string }): boolean {
-  return effect !== "read" && !QUIET.test(name);
+/** Whether this operation may have left a message to send, by its answer too: a claim of nothing wrote nothing. */
+export function fillsOutbox(
+  { name, effect }: { name: string; effect: string },
+  answer: object = {},
+): boolean {
+  const isEmpty = "runs" in answer && Array.isArray(answer.runs) && answer.runs.length === 0;
+  return effect !== "read" && !isEmpty && !QUIET.test(name);
 }

@@ -1,3 +1,4 @@
+import { notQuarantined } from "../quarantine-sql.ts";
 import type { Sweep } from "../reconciler.ts";
 import { fragment } from "../statement.ts";
 import { settle, stale } from "./sql.ts";
@@ -15,9 +16,10 @@ export const staleDeliveries: Sweep<Stale> = {
   name: "stale_deliveries",
   due: fragment`exists (
       select from tidebase.webhooks w cross join lateral (
-          select from tidebase.deliveries
-           where webhook_id = w.webhook_id and status = 'pending' and expires_at <= (select tidebase.now()) limit 1) d
-       where w.disabled_at is not null)`,
+          select run_id from tidebase.deliveries
+           where webhook_id = w.webhook_id and status = 'pending' and expires_at <= (select tidebase.now()) offset 0) d
+        cross join lateral (select run_id, epoch from tidebase.runs where run_id = d.run_id limit 1) r
+       where w.disabled_at is not null and ${notQuarantined("stale_deliveries")})`,
   batch: BATCH,
   find: (db) => db.many(stale, { limit: BATCH }),
   async settle(db, items) {

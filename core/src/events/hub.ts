@@ -20,8 +20,8 @@ const QUEUE = "queue:";
  * a hint: whoever is woken reads the table, and a hint that is lost costs at most one pulse.
  */
 export interface Hub extends Watchers {
-  /** Called after the commit that changed these runs. */
-  touched(runIds: readonly string[]): void;
+  /** Called after the commit that changed these runs; `queues` are those that are known to have work by it. */
+  touched(runIds: readonly string[], queues?: readonly string[]): void;
   /** Calls `wake` after each change of the run, until the returned function is called. */
   watch(runId: string, wake: () => void): () => void;
   /** Calls `wake` when the queue may have a run to claim, until the returned function is called. */
@@ -77,7 +77,8 @@ export function openHub(
   }
 
   return {
-    touched(runIds) {
+    touched(runIds, queues = []) {
+      for (const queue of queues) wake(QUEUE + queue);
       for (const runId of runIds) {
         wake(runId);
         if (!db.readOnly) changed.add(runId);

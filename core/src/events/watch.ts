@@ -4,9 +4,9 @@ import type { Hub } from "./hub.ts";
 interface Watch {
   /**
    * Resolves once there was a change since the last call (or since the watch was opened), after `ms`
-   * milliseconds, or when nobody waits any more; never rejects. Only a hint: look again.
+   * milliseconds, or when nobody waits any more; never rejects. True: there was a change, as far as a hint goes.
    */
-  next(ms: number): Promise<void>;
+  next(ms: number): Promise<boolean>;
   end(): void;
 }
 
@@ -66,7 +66,7 @@ function openWatch(subscribe: Subscribe, signal: AbortSignal): Watch {
     proceed();
   }
 
-  async function next(ms: number): Promise<void> {
+  async function next(ms: number): Promise<boolean> {
     if (!changed && !over)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
@@ -75,7 +75,9 @@ function openWatch(subscribe: Subscribe, signal: AbortSignal): Watch {
           resolve();
         };
       });
+    const told = changed;
     changed = false;
+    return told;
   }
   return { next, end };
 }

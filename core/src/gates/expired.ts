@@ -1,3 +1,4 @@
+import { notQuarantined } from "../quarantine-sql.ts";
 import type { Sweep } from "../reconciler.ts";
 import { fragment } from "../statement.ts";
 import * as gates from "./sql.ts";
@@ -8,7 +9,9 @@ const BATCH = 200;
 export const expiredGates: Sweep<{ runId: string; gateId: string }> = {
   name: "expired_gates",
   due: fragment`exists (
-      select from tidebase.gates where decided_at is null and expires_at <= (select tidebase.now()))`,
+      select from tidebase.gates g cross join lateral (
+          select run_id, epoch from tidebase.runs where run_id = g.run_id limit 1) r
+       where g.decided_at is null and g.expires_at <= (select tidebase.now()) and ${notQuarantined("expired_gates")})`,
   batch: BATCH,
   find: (db) => db.many(gates.expiring, { limit: BATCH }),
   settle: (db, items) => db.batch(gates.expire, items),

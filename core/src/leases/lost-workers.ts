@@ -1,5 +1,6 @@
 import type { Database } from "../database.ts";
 import { readJson } from "../payload.ts";
+import { notQuarantined } from "../quarantine-sql.ts";
 import type { Sweep } from "../reconciler.ts";
 import { fragment } from "../statement.ts";
 import { type Holder, isGone, machineOf, thisMachine } from "./holder.ts";
@@ -15,7 +16,7 @@ const BATCH = 200;
 
 /** Asks for each running run's holder by its key: a join might read the holders of all runs there ever were. */
 const due = fragment`exists (
-      select from tidebase.runs r where r.status = 'running' and (r.lease_expires_at <= (select tidebase.now())
+      select from tidebase.runs r where r.status = 'running' and ${notQuarantined("lost_workers")} and (r.lease_expires_at <= (select tidebase.now())
         or (select h.machine from tidebase.holders h where h.run_id = r.run_id) = $machine::text))`;
 
 /**

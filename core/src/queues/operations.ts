@@ -127,8 +127,8 @@ export const claimRuns = operation({
         const leftMs = until - performance.now();
         if (claimed.length > 0 || leftMs <= 0)
           return { runs: await Promise.all(claimed.map((row) => grantOf(db, row))) };
-        await ready.next(leftMs);
-        if (signal?.aborted === true) return { runs: [] }; // nobody hears the answer
+        const isReady = await ready.next(leftMs);
+        if (!isReady || signal?.aborted === true) return { runs: [] }; // none came, or nobody hears the answer
       }
     } finally {
       ready.end();

@@ -1,5 +1,6 @@
 import type { JsonText } from "../json-text.ts";
 import type { Holder } from "../leases/holder.ts";
+import { notQuarantined } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
 import { batch, fragment, items, statement } from "../statement.ts";
 import type { Queue } from "./schema.ts";

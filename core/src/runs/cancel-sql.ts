@@ -108,12 +108,14 @@ export const cascades = statement<{ limit: number }, { runId: string }>("runs.ca
   select r.run_id from tidebase.cascades c join tidebase.runs r using (run_id)
    where ${notQuarantined("orphaned_children")} order by c.at limit $limit::int`;
 
-/** The children that end with this run. */
-export const orphans = statement<{ runId: string; limit: number }, { runId: string }>(
-  "runs.orphans",
-)`
+/** The children that end with this run, after the one given. */
+export const orphans = statement<
+  { runId: string; afterId?: string | undefined; limit: number },
+  { runId: string }
+>("runs.orphans")`
   select run_id from tidebase.runs
    where parent_run_id = $run_id::uuid and not detached and status not in ('completed', 'cancelled')
+     and run_id > coalesce($after_id::uuid, '00000000-0000-0000-0000-000000000000')
    order by run_id limit $limit::int`;
 
 /** The children of this run are cancelled. */

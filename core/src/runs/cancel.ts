@@ -45,7 +45,7 @@ export const cancelRun = operation({
     const [row] = await db.batch(sql.cancel, [cancellation]);
     if (row === undefined || !("seq" in row)) throw fail("run_not_found", { runId });
     if (row.outcome !== "cancelled") throw fail(row.outcome, { runId, seq: row.seq });
-    const reached = await cascade(db, runId, actor.name);
+    const { reached } = await cascade(db, runId, actor.name);
     return { dryRun, status: row.outcome, seq: row.seq ?? 0, descendants: reached.length };
   },
 });

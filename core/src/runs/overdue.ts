@@ -1,4 +1,5 @@
 import type { Database } from "../database.ts";
+import { notQuarantined } from "../quarantine-sql.ts";
 import type { Sweep } from "../reconciler.ts";
 import { type Batch, fragment } from "../statement.ts";
 import * as sql from "./cancel-sql.ts";
@@ -9,8 +10,9 @@ const BATCH = 200;
 export const deadlines: Sweep = {
   name: "deadlines",
   batch: BATCH,
-  due: fragment`exists (select from tidebase.runs
-    where deadline_at <= (select tidebase.now()) and status not in ('completed', 'cancelled'))`,
+  due: fragment`exists (select from tidebase.runs r
+    where r.deadline_at <= (select tidebase.now()) and r.status not in ('completed', 'cancelled')
+      and ${notQuarantined("deadlines")})`,
   find: (db) => db.many(sql.deadlines, { limit: BATCH }),
   settle: (db, items) => end(db, sql.pastDeadline, items, "deadline"),
 };
@@ -19,7 +21,8 @@ export const deadlines: Sweep = {
 export const unclaimedRuns: Sweep = {
   name: "unclaimed_runs",
   batch: BATCH,
-  due: fragment`exists (select from tidebase.runs where status = 'queued' and expires_at <= (select tidebase.now()))`,
+  due: fragment`exists (select from tidebase.runs r
+    where r.status = 'queued' and r.expires_at <= (select tidebase.now()) and ${notQuarantined("unclaimed_runs")})`,
   find: (db) => db.many(sql.expiring, { limit: BATCH }),
   settle: (db, items) => end(db, sql.unclaimed, items, "expired"),
 };

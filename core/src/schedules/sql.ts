@@ -312,7 +312,7 @@ const superseded = fragment`tidebase.schedules s cross join lateral (
     ) m on true
    where s.overlap = 'cancel' and m.is_later is null`;
 
-export const isSuperseded = fragment`exists (select from ${superseded})`;
+export const isSuperseded = fragment`exists (select from ${superseded} and ${notQuarantined("superseded_runs")})`;
 
 /** Runs that the latest fire of their schedule cancels. */
 export const supersededRuns = statement<{ limit: number }, { runId: string }>(

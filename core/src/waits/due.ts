@@ -1,3 +1,4 @@
+import { notQuarantined } from "../quarantine-sql.ts";
 import type { Sweep } from "../reconciler.ts";
 import { fragment } from "../statement.ts";
 import * as waits from "./sql.ts";
@@ -8,7 +9,8 @@ const BATCH = 200;
 export const dueWaits: Sweep = {
   name: "due_waits",
   due: fragment`exists (
-      select from tidebase.runs where status = 'waiting' and wake_at <= (select tidebase.now()))`,
+      select from tidebase.runs r
+       where r.status = 'waiting' and r.wake_at <= (select tidebase.now()) and ${notQuarantined("due_waits")})`,
   batch: BATCH,
   find: (db) => db.many(waits.due, { limit: BATCH }),
   settle: (db, items) => db.batch(waits.wake, items),
