@@ -1,5 +1,7 @@
 -- A job is a run in status `queued`: there is no second table of jobs.
 
+create domain tidebase.queue_name as text collate "C" check (value ~ '^[^[:space:],*]{1,100}$' and value not in ('.', '..'));
+create domain tidebase.max_attempts as int check (value between 1 and 1000);
 create domain tidebase.priority as smallint check (value between -100 and 100);
 create domain tidebase.catch_up as text check (value in ('none', 'latest', 'all'));
 create domain tidebase.overlap as text check (value in ('allow', 'skip', 'cancel'));
@@ -15,13 +17,13 @@ $$;
 -- came with the run for its `concurrency_key`. `pushed`: the lease was granted in the name of a message to an endpoint
 -- that has not begun the run yet.
 alter table tidebase.runs
-  add column queue text collate "C",
+  add column queue tidebase.queue_name,
   add column priority tidebase.priority not null default 0,
   add column run_at timestamptz,
   add column order_at timestamptz generated always as (tidebase.order_at(run_at, priority)) stored,
   add column expires_at timestamptz,
   add column deadline_at timestamptz,
-  add column max_attempts int,
+  add column max_attempts tidebase.max_attempts,
   add column backoff_min_ms bigint,
   add column backoff_max_ms bigint,
   add column backoff_factor real,
@@ -32,6 +34,7 @@ alter table tidebase.runs
   add column parent_run_id uuid,
   add column detached boolean not null default false,
   add column pushed boolean not null default false,
+  add constraint runs_names_check check (workflow <> '' and idempotency_key <> '' and dedupe_key <> '' and concurrency_key <> ''),
   add constraint runs_queued_in_queue_check check (status <> 'queued' or queue is not null),
   add constraint runs_queue_columns_check check (queue is null or (run_at is not null and max_attempts is not null)),
   add constraint runs_pushed_while_running_check check (not pushed or status = 'running');
@@ -41,6 +44,7 @@ create index runs_claim on tidebase.runs (queue, order_at, run_id) where status 
 -- for ahead in the order; a hundred thousand delayed runs are not walked through.
 create index runs_claim_low on tidebase.runs (queue, order_at, run_id) where status = 'queued' and priority < 0;
 create index runs_claim_key on tidebase.runs (queue, concurrency_key, order_at, run_id) where status = 'queued';
+create index runs_claim_key_low on tidebase.runs (queue, concurrency_key, order_at, run_id) where status = 'queued' and priority < 0;
 create index runs_running on tidebase.runs (queue, concurrency_key) where status = 'running' and queue is not null;
 create index runs_grant on tidebase.runs (grant_id) where status = 'running' and queue is not null;
 create index runs_queue_live on tidebase.runs (queue, status) where queue is not null and status not in ('completed', 'cancelled');
@@ -55,7 +59,7 @@ alter table tidebase.payloads add column cancel_reason text, add column cancelle
 
 -- Limits and switches. A queue without a row has none; runs wait in it all the same.
 create table tidebase.queues (
-  queue text collate "C" primary key,
+  queue tidebase.queue_name primary key,
   paused_at timestamptz,
   paused_by text,
   concurrency int check (concurrency > 0),
@@ -92,7 +96,7 @@ create table tidebase.schedules (
   schedule_id uuid primary key,
   name text collate "C" not null,
   workflow text not null,
-  queue text collate "C" not null,
+  queue tidebase.queue_name not null,
   cron text not null,
   timezone text not null,
   catch_up tidebase.catch_up not null,
@@ -102,7 +106,7 @@ create table tidebase.schedules (
   metadata text,
   tags text[] not null default '{}',
   priority tidebase.priority not null,
-  max_attempts int not null,
+  max_attempts tidebase.max_attempts not null,
   deadline_ms bigint,
   revision int not null,
   next_fire_at timestamptz,
@@ -193,7 +197,7 @@ begin
   return null;
 end $$;
 
--- Whether some child of the name has not ended. The last ones first: they are the likeliest to be open.
+-- Whether some child of the name has not ended.
 create function tidebase.join_is_open(parent uuid, edge text) returns boolean language sql stable as $$
   select exists (
     select from tidebase.children c join tidebase.runs r on r.run_id = c.child_run_id
@@ -393,6 +397,7 @@ declare
   v_keyed boolean;
   v_room int := p_limit;
 begin
+  perform pg_advisory_xact_lock(hashtextextended(p_grant_id::text, 0)); -- the same call again waits for the first
   return query select r.run_id, r.epoch, r.last_seq, false, r.workflow, r.attempts, r.step_count, r.lease_ms, p.input, p.input_meta
     from tidebase.runs r left join tidebase.payloads p using (run_id)
     where r.grant_id = p_grant_id and r.status = 'running' and r.queue = p_queue;
@@ -432,21 +437,37 @@ begin
        order by r.concurrency_key limit 1) next
   ), keyed as materialized (
     select c.run_id, c.order_at from keys left join busy using (concurrency_key) cross join lateral (
-      select r.run_id, r.order_at from tidebase.runs r
-       where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key
-         and r.order_at <= v_now + interval '100 minutes' and r.run_at <= v_now
-         and (r.expires_at is null or r.expires_at > v_now) and (r.deadline_at is null or r.deadline_at > v_now)
-         and (p_workflows is null or r.workflow = any (p_workflows))
-       order by r.order_at, r.run_id
-       limit greatest(0, least(v_room, coalesce(least(q.key_concurrency, keys.key_limit) - coalesce(busy.n, 0), v_room)))) c
-  ), keyless as materialized (
-    select r.run_id, r.order_at from tidebase.runs r
-     where v_keyed and r.queue = p_queue and r.status = 'queued' and r.concurrency_key is null
-       and r.order_at <= v_now + interval '100 minutes' and r.run_at <= v_now
-       and (r.expires_at is null or r.expires_at > v_now) and (r.deadline_at is null or r.deadline_at > v_now)
-       and (p_workflows is null or r.workflow = any (p_workflows))
-     order by r.concurrency_key, r.order_at, r.run_id limit v_room   -- the key in front keeps it on runs_claim_key
-  ), free as materialized (   -- a queue without keys: claimers do not wait for one another
+      select greatest(0, least(v_room, coalesce(least(q.key_concurrency, keys.key_limit) - coalesce(busy.n, 0), v_room))) as n
+    ) room cross join lateral (
+      (select r.run_id, r.order_at from tidebase.runs r
+        where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key and r.order_at <= v_now
+          and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
+          and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+        order by r.order_at, r.run_id limit room.n)
+      union all
+      (select r.run_id, r.order_at from tidebase.runs r
+        where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key and r.priority < 0
+          and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes'
+          and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
+          and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+        order by r.order_at, r.run_id limit room.n)
+      order by order_at, run_id limit room.n) c
+  ), keyless as materialized (   -- the key in front keeps both on an index that leads with it
+    (select r.run_id, r.order_at from tidebase.runs r
+      where v_keyed and r.queue = p_queue and r.status = 'queued' and r.concurrency_key is null and r.order_at <= v_now
+        and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
+        and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+      order by r.concurrency_key, r.order_at, r.run_id limit v_room)
+    union all
+    (select r.run_id, r.order_at from tidebase.runs r
+      where v_keyed and r.queue = p_queue and r.status = 'queued' and r.concurrency_key is null and r.priority < 0
+        and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes'
+        and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
+        and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+      order by r.concurrency_key, r.order_at, r.run_id limit v_room)
+  ), free as materialized (
+    -- A queue without keys: claimers do not wait for one another. A run with a limit of its own is left to whoever reads
+    -- the queue's row after that says so.
     select r.run_id, r.order_at from tidebase.runs r
      where not v_keyed and r.key_limit is null and r.queue = p_queue and r.status = 'queued'
        and r.order_at <= v_now and r.run_at <= v_now
@@ -476,7 +497,7 @@ begin
     returning r.run_id, r.epoch, r.last_seq, r.workflow, r.attempts, r.step_count, r.lease_ms, r.order_at
   ), rated as (
     update tidebase.queues set rate_window = q.rate_window, rate_used = q.rate_used + (select count(*) from granted)
-     where queue = p_queue and q.rate_per_minute is not null
+     where queue = p_queue and q.rate_per_minute is not null and exists (select from granted)
   )
   select g.run_id, g.epoch, g.last_seq, true, g.workflow, g.attempts, g.step_count, g.lease_ms, p.input, p.input_meta
     from granted g left join tidebase.payloads p on p.run_id = g.run_id order by g.order_at, g.run_id;

@@ -5,6 +5,7 @@ import { openAccess } from "./access/authenticate.ts";
 import { isPrivileged } from "./access/rules.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { fillsOutbox } from "./deliveries/rules.ts";
+import { dueDeliveries } from "./deliveries/sql.ts";
 import { staleDeliveries } from "./deliveries/stale.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
 import { follow } from "./events/follow.ts";
@@ -18,7 +19,6 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { pendingMigrations } from "./migrate.ts";
 import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 import { type Probe, startPulse } from "./pulse.ts";
-import { deliveries } from "./pulse-sql.ts";
 import { pushes } from "./queues/push.ts";
 import { type AnySweep, openSweeps, type SweepStatus } from "./reconciler.ts";
 import { orphanedChildren } from "./runs/cascade.ts";
@@ -105,7 +105,7 @@ export function openCore(options: CoreOptions): Core {
     if (runIds.length > 0) webhooks.nudge();
   });
   const sending: Probe = {
-    ...deliveries,
+    ...dueDeliveries,
     told: ({ isDue }) => (isDue ? webhooks.nudge() : undefined),
   };
   const probes = [...sweeps.probes, ...(sends ? [sending] : [])];
@@ -130,7 +130,8 @@ export function openCore(options: CoreOptions): Core {
       await noted(input, "attempted");
       const context = { db, actor, limits, signal: watch.signal, watch, checkUrl, fail };
       const answer = await operation.run(context, input);
-      if (operation.effect !== "read") touched(runsTouched(input, answer), queuesTouched(input, answer));
+      if (operation.effect !== "read")
+        touched(runsTouched(input, answer), queuesTouched(input, answer));
       if (fillsOutbox(operation, answer)) webhooks.nudge();
       await noted({ ...input, ...answer }, "done");
       if (options.checkAnswers === true) operation.output.parse(JSON.parse(toJson(answer)));

@@ -1,3 +1,4 @@
+import { claimable } from "./queues/sql.ts";
 import { type Fragment, fragment, type Statement, statement } from "./statement.ts";
 
 /** Something that may be due, as SQL: an index probe, true or false. */
@@ -5,43 +6,6 @@ export interface Due {
   readonly name: string;
   readonly due: Fragment;
 }
-
-/**
- * Whether the queue `w.queue`, with its row `q` if it has one, would give a run to who asks now; as
- * tidebase.claim() decides, but for the limits of keys: those are counted by who claims. No `exists`, and ordered: so
- * the planner goes by the queue's own index, whatever it knows of the table.
- */
-export const claimable = fragment`q.paused_at is null
-       and (q.concurrency is null or q.concurrency > (
-         select count(*) from (
-           select from tidebase.runs r where r.queue = w.queue collate "C" and r.status = 'running'
-            order by r.queue, r.concurrency_key limit q.concurrency) busy))
-       and (q.rate_per_minute is null or q.rate_used < q.rate_per_minute
-         or q.rate_window <= (select tidebase.now()) - interval '1 minute')
-       and coalesce((
-         select r.run_id from tidebase.runs r
-          where r.queue = w.queue collate "C" and r.status = 'queued'
-            and r.order_at <= (select tidebase.now()) and r.run_at <= (select tidebase.now())
-            and (r.expires_at is null or r.expires_at > (select tidebase.now()))
-            and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
-          order by r.order_at, r.run_id limit 1), (
-         select r.run_id from tidebase.runs r
-          where r.queue = w.queue collate "C" and r.status = 'queued' and r.priority < 0
-            and r.order_at > (select tidebase.now()) and r.order_at <= (select tidebase.now()) + interval '100 minutes'
-            and r.run_at <= (select tidebase.now())
-            and (r.expires_at is null or r.expires_at > (select tidebase.now()))
-            and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
-          order by r.order_at, r.run_id limit 1)) is not null`;
-
-/** A delivery that deliveries.claim would take. */
-export const deliveries: Due = {
-  name: "deliveries",
-  due: fragment`exists (
-      select from tidebase.webhooks w cross join lateral (
-          select from tidebase.deliveries
-           where webhook_id = w.webhook_id and status = 'pending' and due_at <= (select tidebase.now()) limit 1) d
-       where w.disabled_at is null and coalesce(w.closed_until <= (select tidebase.now()), true))`,
-};
 
 /** What a process asks about once a second: who watches what here, and which machine this is. */
 export interface Asked {

@@ -3,9 +3,9 @@ import { Webhook } from "standardwebhooks";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { type Database, openDatabase } from "../src/database.ts";
 import { type Dispatcher, startDispatcher } from "../src/deliveries/dispatcher.ts";
-import { claim } from "../src/deliveries/sql.ts";
+import { claim, dueDeliveries as due } from "../src/deliveries/sql.ts";
 import { startPulse } from "../src/pulse.ts";
-import { deliveries as due } from "../src/pulse-sql.ts";
+
 import { readAllowList, resolveName } from "../src/webhooks/address.ts";
 import { newGrant, useDatabase } from "./support/database.ts";
 import { answerWith, type Receiver, senderOf, useReceivers } from "./support/receiver.ts";

@@ -4,12 +4,13 @@ import { afterAll, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { sweepsOf } from "../src/core.ts";
 import { openDatabase } from "../src/database.ts";
+import { dueDeliveries } from "../src/deliveries/sql.ts";
 import { openHub } from "../src/events/hub.ts";
 import type { Watching } from "../src/events/watch.ts";
 import { type Core, type CoreOptions, openCore } from "../src/index.ts";
 import { operation } from "../src/operation.ts";
 import { startPulse } from "../src/pulse.ts";
-import { deliveries, pulseOf } from "../src/pulse-sql.ts";
+import { pulseOf } from "../src/pulse-sql.ts";
 import { type AnySweep, openSweeps, type Sweep } from "../src/reconciler.ts";
 import { fragment } from "../src/statement.ts";
 import { openAddress } from "../src/store/address.ts";
@@ -106,7 +107,7 @@ function beat(sweeps: readonly AnySweep[], touched: (runIds: string[]) => void =
 const sweep = { name: "due_waits", due: fragment`true`, batch: 1, settle: async () => [] } as const;
 
 test("every probe is planned to reach its rows by an index, on a store that was never analyzed too", async () => {
-  const { text, parameters } = pulseOf([...sweepsOf({}), deliveries]);
+  const { text, parameters } = pulseOf([...sweepsOf({}), dueDeliveries]);
   const client = await db.pool.connect();
   onTestFinished(() => client.release(true));
   await client.query("set plan_cache_mode = force_generic_plan; set enable_seqscan = off");

@@ -46,7 +46,7 @@ export function render({ steps }: Evidence): string {
   );
 }
 
-/** All that was ever written about one step of one document. */
+/** All that was ever written about one step of one run. */
 interface Calls {
   readonly step: string;
   readonly path: string;
@@ -66,8 +66,8 @@ function readTraces(out: string): Trace[] {
 function byCall(traces: readonly Trace[]): Map<string, Calls> {
   const calls = new Map<string, Calls>();
   for (const trace of traces) {
-    const { step, path } = trace;
-    const id = `${step} ${path}`;
+    const { runId, step, path } = trace;
+    const id = `${step} ${runId}`;
     const known = calls.get(id) ?? { step, path, lines: [] };
     known.lines.push(trace);
     calls.set(id, known);

@@ -172,7 +172,8 @@ async function conclude(scene: Scene, killed: number, oldestMs: number): Promise
   );
   const [good, bad] = ["✓ Nothing was lost, and nothing was done twice", "✗ "] as const;
   const again = evidence.steps.reduce((sum, { doneAgain }) => sum + doneAgain, 0);
-  const but = again === 0 ? "." : `, but ${again} steps that the kill cut off from their record.`;
+  const steps = again === 1 ? "1 step" : `${again} steps`;
+  const but = again === 0 ? "." : `, but ${steps} whose end the killed process could not record.`;
   say(
     violations.length === 0 ? paint("green", good + but) : paint("red", bad + violations.join(" ")),
   );

@@ -4,6 +4,8 @@ import { join } from "node:path";
 /** What a process wrote when it called the function of a step, and when that ended. */
 export interface Trace {
   readonly pid: number;
+  /** A document that has changed has another run. */
+  readonly runId: string;
   readonly step: string;
   readonly path: string;
   readonly attempt: number;

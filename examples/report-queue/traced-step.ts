@@ -21,7 +21,7 @@ export function newTracedStep(out: string, paceMs: number): TracedStep {
   const trace = newTrace(out);
   return ({ run, path }, name, contract, work) =>
     run.step(name, contract, async (context) => {
-      const line = { step: name, path, attempt: context.attempt };
+      const line = { runId: run.runId, step: name, path, attempt: context.attempt };
       trace({ ...line, at: "begun" });
       try {
         await pause(paceMs);

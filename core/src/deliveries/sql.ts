@@ -1,7 +1,7 @@
 import type { JsonText } from "../json-text.ts";
 import { notQuarantined } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
-import { statement } from "../statement.ts";
+import { fragment, statement } from "../statement.ts";
 
 /** Newest first; one row more than the page tells that there is another. */
 export const list = statement<
@@ -228,3 +228,13 @@ export const stale = statement<
        where webhook_id = w.webhook_id and status = 'pending' and expires_at <= tidebase.now() limit $limit::int
     ) d join tidebase.runs r using (run_id)
    where w.disabled_at is not null and ${notQuarantined("stale_deliveries")} limit $limit::int`;
+
+/** What the pulse looks for: a delivery that `claim` would take. */
+export const dueDeliveries = {
+  name: "deliveries",
+  due: fragment`exists (
+      select from tidebase.webhooks w cross join lateral (
+          select from tidebase.deliveries
+           where webhook_id = w.webhook_id and status = 'pending' and due_at <= (select tidebase.now()) limit 1) d
+       where w.disabled_at is null and coalesce(w.closed_until <= (select tidebase.now()), true))`,
+};

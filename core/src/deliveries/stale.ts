@@ -18,8 +18,9 @@ export const staleDeliveries: Sweep<Stale> = {
       select from tidebase.webhooks w cross join lateral (
           select run_id from tidebase.deliveries
            where webhook_id = w.webhook_id and status = 'pending' and expires_at <= (select tidebase.now()) offset 0) d
-        cross join lateral (select run_id, epoch from tidebase.runs where run_id = d.run_id limit 1) r
-       where w.disabled_at is not null and ${notQuarantined("stale_deliveries")})`,
+        cross join lateral (
+          select from tidebase.runs r where r.run_id = d.run_id and ${notQuarantined("stale_deliveries")} limit 1) r
+       where w.disabled_at is not null)`,
   batch: BATCH,
   find: (db) => db.many(stale, { limit: BATCH }),
   async settle(db, items) {

@@ -1,5 +1,5 @@
 import type { JsonText } from "../json-text.ts";
-import { claimable } from "../pulse-sql.ts";
+import { claimable } from "../queues/sql.ts";
 import { statement } from "../statement.ts";
 
 /** No row when the run is unknown. */

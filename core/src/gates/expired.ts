@@ -10,8 +10,8 @@ export const expiredGates: Sweep<{ runId: string; gateId: string }> = {
   name: "expired_gates",
   due: fragment`exists (
       select from tidebase.gates g cross join lateral (
-          select run_id, epoch from tidebase.runs where run_id = g.run_id limit 1) r
-       where g.decided_at is null and g.expires_at <= (select tidebase.now()) and ${notQuarantined("expired_gates")})`,
+          select from tidebase.runs r where r.run_id = g.run_id and ${notQuarantined("expired_gates")} limit 1) r
+       where g.decided_at is null and g.expires_at <= (select tidebase.now()))`,
   batch: BATCH,
   find: (db) => db.many(gates.expiring, { limit: BATCH }),
   settle: (db, items) => db.batch(gates.expire, items),

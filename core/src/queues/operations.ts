@@ -9,7 +9,15 @@ import * as recovery from "../recovery/sql.ts";
 import { contentOf } from "../runs/creation.ts";
 import { RunId, Status, UUID } from "../runs/schema.ts";
 import { grantOf } from "./grant.ts";
-import { DeadLetters, EnqueueItem, Grant, Limits, Queue, QueueName, Worker } from "./schema.ts";
+import {
+  DeadLetters,
+  EnqueueItem,
+  Grant,
+  Queue,
+  QueueLimits,
+  QueueName,
+  Worker,
+} from "./schema.ts";
 import * as queues from "./sql.ts";
 
 /*
@@ -187,7 +195,7 @@ export const updateQueue = operation({
   input: z.strictObject({
     queue: QueueName,
     paused: z.boolean().optional().describe("Paused: nothing is claimed; what runs goes on."),
-    ...Limits.partial().shape,
+    ...QueueLimits.partial().shape,
     webhook: Name.min(1)
       .nullable()
       .optional()

@@ -1,7 +1,9 @@
 import { v4 as uuid } from "uuid";
+import type { Database } from "../database.ts";
+import { quarantine } from "../quarantine-sql.ts";
 import type { Sweep } from "../reconciler.ts";
 import { fragment } from "../statement.ts";
-import { canPush, push, pushing } from "./sql.ts";
+import { firstToPush, push, pushable, pushing } from "./sql.ts";
 
 const BATCH = 100;
 /** Runs of one queue in one round; its limits hold besides. */
@@ -12,17 +14,26 @@ const LEASE_MS = 60_000;
 /** Sends the runs of pushing queues to their webhooks: claims them, and puts a `run.invoke` for each into the outbox. */
 export const pushes: Sweep<{ queue: string }> = {
   name: "pushes",
-  due: fragment`exists (
-      select from tidebase.queues q join tidebase.webhooks w using (webhook_id) where ${canPush})`,
+  due: fragment`exists (select from ${pushable})`,
   batch: BATCH,
   find: (db) => db.many(pushing, { limit: BATCH }),
   async settle(db, items) {
     const settled: { outcome: string; runIds: string[] }[] = [];
     for (const { queue } of items) {
-      const call = { queue, grantId: `grant_${uuid()}`, limit: RUNS_MAX, leaseMs: LEASE_MS };
-      const runIds = (await db.many(push, call)).map(({ runId }) => runId);
+      // where one of them cannot be claimed, the first alone: so it is known whose fault it is
+      const pushed = await pushUpTo(db, queue, RUNS_MAX).catch(() => pushUpTo(db, queue, 1));
+      const runIds = pushed.map(({ runId }) => runId);
       settled.push({ outcome: runIds.length === 0 ? "moved" : "pushed", runIds });
     }
     return settled;
   },
+  /** The queue stands still until its first run is out of the way, or has another epoch. */
+  async setAside(db, { queue }, message) {
+    const first = await db.maybe(firstToPush, { queue });
+    if (first !== undefined) await db.maybe(quarantine, { ...first, sweep: "pushes", message });
+  },
 };
+
+function pushUpTo(db: Database, queue: string, limit: number) {
+  return db.many(push, { queue, grantId: `grant_${uuid()}`, limit, leaseMs: LEASE_MS });
+}

@@ -17,7 +17,7 @@ export const QueueName = z
 const Span = z.int().min(0).max(31_622_400_000);
 
 /** How long a failed run rests before its next attempt: anything up to min · factor^(attempt − 1), at most max. */
-export const Backoff = z.strictObject({
+const Backoff = z.strictObject({
   minMs: Span.optional().describe("Default 5,000."),
   factor: z.number().min(1).max(100).optional().describe("Default 2."),
   maxMs: Span.optional().describe("Default 300,000."),
@@ -73,7 +73,7 @@ export const Grant = z.strictObject({
 const Limit = z.int().min(1).max(1_000_000).nullable();
 
 /** What a queue lets through. Null: no limit. */
-export const Limits = z.strictObject({
+export const QueueLimits = z.strictObject({
   concurrency: Limit.describe("Runs in `running` at once."),
   keyConcurrency: Limit.describe("The same, for each concurrencyKey."),
   ratePerMinute: Limit.describe("Claims in each window of 60 s that begins with its first claim."),
@@ -83,7 +83,7 @@ export const Queue = z.strictObject({
   queue: z.string(),
   pausedAt: z.iso.datetime().nullable(),
   pausedBy: z.string().nullable(),
-  ...Limits.shape,
+  ...QueueLimits.shape,
   webhook: z.string().nullable().describe("The webhook its runs are pushed to."),
   ready: z.int().describe("Claimable now, limits apart."),
   delayed: z.int().describe("Queued for later: a delay, or a backoff."),
@@ -91,7 +91,7 @@ export const Queue = z.strictObject({
   waiting: z.int().describe("Suspended; they hold no slot."),
   failed: z.int().describe("Dead letters: failed runs, until they are redriven."),
   oldestReadyMs: z.int().nullable().describe("Age of the oldest ready run, in milliseconds."),
-  workers: z.int().describe("Workers that asked for work within a minute, or hold a run."),
+  workers: z.int().describe("Workers that asked for work within a minute; busy ones do not ask."),
 });
 export type Queue = z.output<typeof Queue>;
 

@@ -80,8 +80,8 @@ export const enqueue = batch<
 export const unknownWebhooks = statement<{ names: readonly string[] }, { name: string }>(
   "webhooks.unknown",
 )`
-  select name from unnest($names::text[]) name
-   where not exists (select from tidebase.webhooks w where w.name = name collate "C")`;
+  select given.name from unnest($names::text[]) given (name)
+   where (select w.webhook_id from tidebase.webhooks w where w.name = given.name collate "C" limit 1) is null`;
 
 /**
  * Claims up to `limit` runs; a repeated call finds its own live grants. `holders` and the event are written here, once
@@ -117,6 +117,9 @@ export const claim = statement<
     select $worker_id::uuid, $queue::text, $holder::text, $version::text, tidebase.now() where $worker_id::uuid is not null
     on conflict (queue, worker_id) do update set holder = excluded.holder, version = excluded.version, seen_at = excluded.seen_at
       where w.seen_at < excluded.seen_at - interval '10 seconds'
+    returning worker_id
+  ), forgotten as (
+    delete from tidebase.workers w using seen where w.queue = $queue::text and w.seen_at < tidebase.now() - interval '1 day'
   ), claimed as materialized (
     select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, $workflows::text[], false)
   ), noted as (
@@ -136,12 +139,43 @@ export const claim = statement<
     from claimed c left join noted using (run_id)
     left join lateral (select previous_version from tidebase.holders where run_id = c.run_id limit 1) h on not c.fresh`;
 
-/** Whether the queue `q` has something for its webhook `w`, and may send it. */
-export const canPush = fragment`q.paused_at is null and w.disabled_at is null
-     and coalesce(w.closed_until <= (select tidebase.now()), true)
-     and (select r.run_id from tidebase.runs r where r.queue = q.queue and r.status = 'queued'
-       and r.order_at <= (select tidebase.now()) + interval '100 minutes' and r.run_at <= (select tidebase.now())
-       order by r.order_at, r.run_id limit 1) is not null`;
+/**
+ * Whether the queue `w.queue`, with its row `q` if it has one, would give a run to who asks now; as
+ * tidebase.claim() decides, but for the limits of keys: those are counted by who claims. No `exists`, and ordered: so
+ * the planner goes by the queue's own index, whatever it knows of the table.
+ */
+export const claimable = fragment`q.paused_at is null
+       and (q.concurrency is null or q.concurrency > (
+         select count(*) from (
+           select from tidebase.runs r where r.queue = w.queue collate "C" and r.status = 'running'
+            order by r.queue, r.concurrency_key limit q.concurrency) busy))
+       and (q.rate_per_minute is null or q.rate_used < q.rate_per_minute
+         or q.rate_window <= (select tidebase.now()) - interval '1 minute')
+       and coalesce((
+         select r.run_id from tidebase.runs r
+          where r.queue = w.queue collate "C" and r.status = 'queued'
+            and r.order_at <= (select tidebase.now()) and r.run_at <= (select tidebase.now())
+            and (r.expires_at is null or r.expires_at > (select tidebase.now()))
+            and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
+          order by r.order_at, r.run_id limit 1), (
+         select r.run_id from tidebase.runs r
+          where r.queue = w.queue collate "C" and r.status = 'queued' and r.priority < 0
+            and r.order_at > (select tidebase.now()) and r.order_at <= (select tidebase.now()) + interval '100 minutes'
+            and r.run_at <= (select tidebase.now())
+            and (r.expires_at is null or r.expires_at > (select tidebase.now()))
+            and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
+          order by r.order_at, r.run_id limit 1)) is not null`;
+
+/** The first run `r` of the queue `q` that may run. */
+const first = fragment`select r.run_id, r.epoch from tidebase.runs r where r.queue = q.queue and r.status = 'queued'
+       and r.order_at <= (select tidebase.now()) and r.run_at <= (select tidebase.now())
+       order by r.order_at, r.run_id limit 1`;
+
+/** Queues `q` with work for their webhooks `h`, which may be sent to; not those whose first run was set aside. */
+export const pushable = fragment`tidebase.queues q join tidebase.webhooks h using (webhook_id)
+      cross join lateral (select q.queue) w left join lateral (${first}) r on true
+     where h.disabled_at is null and coalesce(h.closed_until <= (select tidebase.now()), true) and ${claimable}
+       and ${notQuarantined("pushes")}`;
 
 /** Names of queues by a walk over the index: one probe for each. */
 const names = fragment`recursive live as (
@@ -246,8 +280,11 @@ export const dead = statement<
 
 /** Queues with work whose runs are sent to a webhook that can be sent to. */
 export const pushing = statement<{ limit: number }, { queue: string }>("queues.pushing")`
-  select q.queue from tidebase.queues q join tidebase.webhooks w using (webhook_id)
-   where ${canPush} order by q.queue limit $limit::int`;
+  select q.queue from ${pushable} order by q.queue limit $limit::int`;
+
+/** The run that a queue which cannot be pushed stands still at. */
+export const firstToPush = statement<{ queue: string }, { runId: string }>("queues.first_to_push")`
+  select r.run_id from tidebase.queues q cross join lateral (${first}) r where q.queue = $queue::text`;
 
 /**
  * Claims runs in the name of the messages that tell the endpoint to begin them. A message is void once its run's lease

@@ -91,6 +91,8 @@ export const unclaimed = overdue(
   fragment`r.status = 'queued' and r.expires_at <= tidebase.now()`,
 );
 
+export const superseded = overdue("runs.superseded", fragment`r.status <> 'failed'`);
+
 /** Runs that are not final at their deadline. */
 export const deadlines = statement<{ limit: number }, { runId: string }>("runs.deadlines")`
   select r.run_id from tidebase.runs r

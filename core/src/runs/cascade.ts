@@ -57,7 +57,7 @@ export const orphanedChildren: Sweep = {
   name: "orphaned_children",
   batch: BATCH,
   due: fragment`exists (select from tidebase.cascades c cross join lateral (
-      select run_id, epoch from tidebase.runs where run_id = c.run_id limit 1) r where ${notQuarantined("orphaned_children")})`,
+      select from tidebase.runs r where r.run_id = c.run_id and ${notQuarantined("orphaned_children")} limit 1) r)`,
   find: (db) => db.many(sql.cascades, { limit: BATCH }),
   async settle(db, items) {
     const settled: { outcome: string; runIds: string[] }[] = [];

@@ -303,8 +303,9 @@ const superseded = fragment`tidebase.schedules s cross join lateral (
       select at, run_id from tidebase.schedule_fires
        where schedule_id = s.schedule_id and kind = 'cron' and run_id is not null order by fire_at desc limit 1
     ) f cross join lateral (
-      select * from tidebase.runs
+      select * from tidebase.runs r
        where schedule_id = s.schedule_id and status not in ('completed', 'cancelled') and status <> 'failed' and run_id <> f.run_id
+         and ${notQuarantined("superseded_runs")}
        offset 0
     ) r left join lateral (
       select true as is_later from tidebase.schedule_fires
@@ -312,10 +313,10 @@ const superseded = fragment`tidebase.schedules s cross join lateral (
     ) m on true
    where s.overlap = 'cancel' and m.is_later is null`;
 
-export const isSuperseded = fragment`exists (select from ${superseded} and ${notQuarantined("superseded_runs")})`;
+export const isSuperseded = fragment`exists (select from ${superseded})`;
 
 /** Runs that the latest fire of their schedule cancels. */
 export const supersededRuns = statement<{ limit: number }, { runId: string }>(
   "schedules.superseded",
 )`
-  select r.run_id from ${superseded} and ${notQuarantined("superseded_runs")} limit $limit::int`;
+  select r.run_id from ${superseded} limit $limit::int`;

@@ -1,5 +1,5 @@
 import type { Sweep } from "../reconciler.ts";
-import { cancel } from "../runs/cancel-sql.ts";
+import { superseded } from "../runs/cancel-sql.ts";
 import * as schedules from "./sql.ts";
 
 const BATCH = 200;
@@ -10,14 +10,9 @@ export const supersededRuns: Sweep = {
   batch: BATCH,
   due: schedules.isSuperseded,
   find: (db) => db.many(schedules.supersededRuns, { limit: BATCH }),
-  async settle(db, items) {
-    const by = { reason: "superseded", actor: "tidebase" };
-    const answers = await db.batch(
-      cancel,
-      items.map((item) => ({ ...item, ...by })),
-    );
-    return answers.map(({ outcome }) => ({
-      outcome: ["cancelled", "input_refused"].includes(outcome) ? outcome : "moved",
-    }));
-  },
+  settle: (db, items) =>
+    db.batch(
+      superseded,
+      items.map(({ runId }) => ({ runId, reason: "superseded", actor: "tidebase" })),
+    ),
 };
