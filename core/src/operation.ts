@@ -25,7 +25,7 @@ interface Context<Code extends ErrorCode = ErrorCode> {
   readonly actor: Actor;
   readonly limits: Limits;
   /** Aborted when nobody waits for the answer any more, or this process closes the store. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignal;
   /** Tells of changes, to those that wait for one. What is opened here ends with the operation. */
   readonly watch: Watching;
   /** Why no message may go to this URL, or undefined. */

@@ -1,5 +1,6 @@
 import { createKey, listAudit, listKeys, revokeKey } from "./access/operations.ts";
 import { createChildren, listChildren } from "./children/operations.ts";
+import { beginCleanup, endCleanup } from "./cleanups/operations.ts";
 import { listDeliveries, redeliver } from "./deliveries/operations.ts";
 import { listEvents } from "./events/operations.ts";
 import {
@@ -12,7 +13,14 @@ import {
   redeemGate,
   resolveGate,
 } from "./gates/operations.ts";
-import { beginRun, completeRun, failRun, heartbeat, releaseRun } from "./leases/operations.ts";
+import {
+  beginRun,
+  completeRun,
+  failRun,
+  heartbeat,
+  releaseRun,
+  watchRuns,
+} from "./leases/operations.ts";
 import type { AnyOperation } from "./operation.ts";
 import {
   claimRuns,
@@ -23,7 +31,7 @@ import {
   updateQueue,
 } from "./queues/operations.ts";
 import { recoverRun, reviewStep, runVerdict } from "./recovery/operations.ts";
-import { beginCleanup, cancelRun, endCleanup, setDeadline, watchRuns } from "./runs/cancel.ts";
+import { cancelRun, setDeadline } from "./runs/cancel.ts";
 import { createRun, getRun, listRuns, overview } from "./runs/operations.ts";
 import {
   deleteSchedule,

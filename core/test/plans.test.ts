@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import * as children from "../src/children/sql.ts";
+import * as cleanups from "../src/cleanups/sql.ts";
 import * as proofs from "../src/gates/proofs-sql.ts";
 import * as gates from "../src/gates/sql.ts";
 import * as leases from "../src/leases/sql.ts";
@@ -21,9 +22,9 @@ const hot: Statement<never, unknown>[] = [
   ...(steps.complete.lone === undefined ? [] : [steps.complete.lone as Statement<never, unknown>]),
   ...[leases.begin, leases.heartbeat, leases.release, leases.complete, leases.fail],
   ...[state.write, state.label, leases.interrupt, recovery.recover],
-  ...[queues.claim, cancelling.leaseStatus, cancelling.cancel, cancelling.pastDeadline],
-  ...[cancelling.unclaimed, cancelling.setDeadline, cancelling.beginCleanup],
-  ...[cancelling.endCleanup, cancelling.orphans],
+  ...[queues.claim, leases.leaseStatus, cancelling.cancel, cancelling.pastDeadline],
+  ...[cancelling.unclaimed, cancelling.setDeadline, cleanups.begin],
+  ...[cleanups.end, cancelling.orphans],
   ...[children.limitKeys, children.create, children.list],
   ...[waits.suspend, waits.setTimer, waits.sendSignal, waits.takeSignal, waits.wake],
   ...[

@@ -1,4 +1,4 @@
-import { fragment } from "../statement.ts";
+import { type Fragment, fragment } from "../statement.ts";
 
 /** The columns every item of a worker's write begins with. */
 export const lease = { run_id: "uuid", epoch: "bigint", grant_id: "uuid" };
@@ -19,10 +19,11 @@ export const held = fragment`held as materialized (
   )`;
 
 /**
- * `held`, for what may end a run: its parent is locked with it, in the same order, because the end of a child is
- * told to its parent in the same commit.
+ * The items' runs and their parents, locked in run_id order: the end of a child is told to its parent in the same
+ * commit. A sweep skips what is locked, and then `parentHeld` leaves a child without its parent to the next round.
  */
-export const heldWithParents = fragment`family as materialized (
+export function family(lock: Fragment = fragment`for no key update`): Fragment {
+  return fragment`family as materialized (
     select r.* from (
         select run_id from item
         union
@@ -31,10 +32,21 @@ export const heldWithParents = fragment`family as materialized (
          where p.parent_run_id is not null
         order by run_id
       ) one cross join lateral (
-        select run_id, epoch, grant_id, status, last_seq, attempts, failure_class, queue, max_attempts
-          from tidebase.runs where run_id = one.run_id for no key update
+        select run_id, parent_run_id, epoch, grant_id, status, last_seq, attempts, max_attempts, failure_class, queue, pushed,
+          lease_expires_at, deadline_at, expires_at
+          from tidebase.runs where run_id = one.run_id ${lock}
       ) r
-  ), held as materialized (
+  )`;
+}
+
+/** For sweeps. */
+export const skipLocked = fragment`for no key update skip locked`;
+
+/** Whether the parent of `r` is locked too, if it has one. */
+export const parentHeld = fragment`(r.parent_run_id is null or r.parent_run_id in (select run_id from family))`;
+
+/** `held`, for what may end a run. */
+export const heldWithParents = fragment`${family()}, held as materialized (
     select item.*, r.status, r.last_seq, r.attempts, r.failure_class as recorded_class, r.queue, r.max_attempts,
       coalesce((r.epoch, r.grant_id) = (item.epoch, item.grant_id), false) as granted,
       coalesce((r.epoch, r.grant_id, r.status) = (item.epoch, item.grant_id, 'running'), false) as fenced

@@ -94,6 +94,40 @@ export const heartbeat = operation({
   },
 });
 
+export const watchRuns = operation({
+  name: "runs.watch",
+  summary: "How leases stand; answers as soon as one of them is lost, or when the time is over.",
+  route: "POST /v1/runs/watch",
+  effect: "read",
+  scope: "work",
+  fenced: false,
+  because: "It only tells; a heartbeat extends.",
+  input: z.strictObject({
+    items: z.array(Lease).min(1).max(1000),
+    waitMs: z.int().min(0).max(30_000).default(0),
+  }),
+  output: z.strictObject({
+    results: z.array(z.strictObject({ outcome: z.enum(["held", ...REFUSALS]) })),
+  }),
+  errors: [],
+  async run({ db, signal, watch }, { items, waitMs }) {
+    const until = performance.now() + waitMs;
+    const changed = watch.runs(items.map(({ runId }) => runId));
+    try {
+      for (;;) {
+        const rows = await db.batch(leases.leaseStatus, items);
+        const leftMs = until - performance.now();
+        const isOver = leftMs <= 0 || signal.aborted;
+        if (isOver || rows.some(({ outcome }) => outcome !== "held"))
+          return { results: rows.map(({ outcome }) => ({ outcome })) };
+        await changed.next(leftMs);
+      }
+    } finally {
+      changed.end();
+    }
+  },
+});
+
 export const releaseRun = operation({
   name: "runs.release",
   summary: "Hand the run back unfinished, without using an attempt.",

@@ -2,7 +2,17 @@ import type { JsonText } from "../json-text.ts";
 import { notQuarantined } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
 import { batch, fragment, items, statement } from "../statement.ts";
-import { held, heldWithParents, lease, type Refused, refused, seen } from "./fence.ts";
+import {
+  family,
+  held,
+  heldWithParents,
+  lease,
+  parentHeld,
+  type Refused,
+  refused,
+  seen,
+  skipLocked,
+} from "./fence.ts";
 import type { Holder, ResumeHint } from "./holder.ts";
 import type { Lease } from "./schema.ts";
 
@@ -115,6 +125,21 @@ export const heartbeat = batch<Lease, { i: number; outcome: Refused | "held" }>(
   )
   select i, case ${refused} else 'held' end as outcome
     from item left join held using (i) order by i`;
+
+/** How leases stand, without extending them. */
+export const leaseStatus = batch<
+  Lease,
+  { i: number; outcome: "held" | "run_not_found" | "run_cancelled" | "lease_lost" }
+>("runs.lease_status")`
+  with ${items({ run_id: "uuid", epoch: "bigint", grant_id: "uuid" })}
+  select item.i, case
+      when r.status is null then 'run_not_found'
+      when r.status = 'cancelled' then 'run_cancelled'
+      when (r.epoch, r.grant_id, r.status) = (item.epoch, item.grant_id, 'running') then 'held'
+      else 'lease_lost' end as outcome
+    from item left join lateral (
+      select status, epoch, grant_id from tidebase.runs where run_id = item.run_id limit 1
+    ) r on true order by item.i`;
 
 /** Back to `pending`, or to its queue, without an attempt; a repeated request gets the same answer. */
 export const release = batch<
@@ -242,25 +267,13 @@ export const interrupt = batch<
   { runId: string; epoch: number; reason: "lease_over" | "holder_gone" },
   { i: number; runId: string; outcome: "interrupted" | "moved" }
 >("runs.interrupt")`
-  with ${items({ run_id: "uuid", epoch: "bigint", reason: "text" })}, family as materialized (
-    select r.* from (
-        select run_id from item
-        union
-        select p.parent_run_id from item cross join lateral (
-          select parent_run_id from tidebase.runs where run_id = item.run_id limit 1) p
-         where p.parent_run_id is not null
-        order by run_id
-      ) one cross join lateral (
-        select run_id, parent_run_id, status, epoch, lease_expires_at, queue, attempts, max_attempts, pushed from tidebase.runs
-         where run_id = one.run_id for no key update skip locked
-      ) r
-  ), lost as materialized (
+  with ${items({ run_id: "uuid", epoch: "bigint", reason: "text" })}, ${family(skipLocked)}, lost as materialized (
     select item.i, item.run_id, item.reason, case when r.queue is null then 'interrupted'
         when r.pushed or r.attempts + 1 < r.max_attempts then 'queued' else 'failed' end as becomes
       from item join family r using (run_id)
      where r.status = 'running' and r.epoch = item.epoch
        and (item.reason = 'holder_gone' or r.lease_expires_at <= tidebase.now())
-       and (r.parent_run_id is null or r.parent_run_id in (select run_id from family))
+       and ${parentHeld}
   ), ended as (
     update tidebase.runs r
        set status = lost.becomes, failure_class = case when lost.becomes = 'failed' then 'worker_lost' end,

@@ -136,7 +136,7 @@ export const claimRuns = operation({
         if (claimed.length > 0 || leftMs <= 0)
           return { runs: await Promise.all(claimed.map((row) => grantOf(db, row))) };
         const isReady = await ready.next(leftMs);
-        if (!isReady || signal?.aborted === true) return { runs: [] }; // none came, or nobody hears the answer
+        if (!isReady || signal.aborted) return { runs: [] }; // none came, or nobody hears the answer
       }
     } finally {
       ready.end();

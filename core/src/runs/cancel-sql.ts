@@ -1,4 +1,4 @@
-import type { Lease } from "../leases/schema.ts";
+import { family, parentHeld, skipLocked } from "../leases/fence.ts";
 import { notQuarantined } from "../quarantine-sql.ts";
 import { batch, type Fragment, fragment, items, statement } from "../statement.ts";
 import type { Run } from "./schema.ts";
@@ -19,22 +19,7 @@ interface Answer {
   readonly seq: number | null;
 }
 
-/** Locks the items' runs and their parents in run_id order; a child's end is told to its parent in the same commit. */
-function family(lock: Fragment): Fragment {
-  return fragment`${items({ run_id: "uuid", reason: "text", actor: "text", as_of: "bigint" })}, family as materialized (
-    select r.* from (
-        select run_id from item
-        union
-        select p.parent_run_id from item cross join lateral (
-          select parent_run_id from tidebase.runs where run_id = item.run_id limit 1) p
-         where p.parent_run_id is not null
-        order by run_id
-      ) one cross join lateral (
-        select run_id, parent_run_id, status, last_seq, deadline_at, expires_at from tidebase.runs
-         where run_id = one.run_id ${lock}
-      ) r
-  )`;
-}
+const cancellations = items({ run_id: "uuid", reason: "text", actor: "text", as_of: "bigint" });
 
 /** Ends the runs `chosen`; gates close, the parent is told and the children's turn is noted by triggers. */
 const cancelled = fragment`cancelled as (
@@ -57,7 +42,7 @@ export const cancel = batch<
   Cancellation,
   Answer & { outcome: "cancelled" | "run_not_found" | "run_completed" | "run_changed" }
 >("runs.cancel")`
-  with ${family(fragment`for no key update`)}, chosen as materialized (
+  with ${cancellations}, ${family()}, chosen as materialized (
     select item.*, r.status from item join family r using (run_id)
      where r.status not in ('completed', 'cancelled') and coalesce(item.as_of = r.last_seq, true)
   ), ${cancelled}
@@ -71,10 +56,10 @@ export const cancel = batch<
 /** For sweeps: re-checks on the locked row, and leaves to the next round what is locked or has a locked parent. */
 function overdue(name: string, still: Fragment) {
   return batch<Cancellation, Answer & { outcome: "cancelled" | "moved" }>(name)`
-    with ${family(fragment`for no key update skip locked`)}, chosen as materialized (
+    with ${cancellations}, ${family(skipLocked)}, chosen as materialized (
       select item.*, r.status from item join family r using (run_id)
        where r.status not in ('completed', 'cancelled') and (${still})
-         and (r.parent_run_id is null or r.parent_run_id in (select run_id from family))
+         and ${parentHeld}
     ), ${cancelled}
     select item.i, item.run_id, r.status, cancelled.last_seq as seq,
       case when cancelled.i is null then 'moved' else 'cancelled' end as outcome
@@ -171,72 +156,3 @@ export const setDeadline = statement<
       when updated.run_id is null then 'lease_lost'
       else 'set' end as outcome
     from held left join updated using (run_id)`;
-
-/** How leases stand, without extending them. */
-export const leaseStatus = batch<
-  Lease,
-  { i: number; outcome: "held" | "run_not_found" | "run_cancelled" | "lease_lost" }
->("runs.lease_status")`
-  with ${items({ run_id: "uuid", epoch: "bigint", grant_id: "uuid" })}
-  select item.i, case
-      when r.status is null then 'run_not_found'
-      when r.status = 'cancelled' then 'run_cancelled'
-      when (r.epoch, r.grant_id, r.status) = (item.epoch, item.grant_id, 'running') then 'held'
-      else 'lease_lost' end as outcome
-    from item left join lateral (
-      select status, epoch, grant_id from tidebase.runs where run_id = item.run_id limit 1
-    ) r on true order by item.i`;
-
-/** Once, for whoever held the run when it was cancelled; a repeated request finds its own. No row when the run is unknown. */
-export const beginCleanup = statement<
-  Lease & { graceMs: number },
-  { leftMs: number | null; outcome: "begun" | "run_not_cancelled" | "lease_lost" | "cleanup_over" }
->("cleanups.begin")`
-  with held as materialized (
-    select run_id, status, (epoch, grant_id) = ($epoch::bigint, $grant_id::uuid) is true as granted,
-      ended_at + lease_ms * interval '1 ms' > tidebase.now() as in_time
-      from tidebase.runs where run_id = $run_id::uuid for no key update
-  ), begun as (
-    insert into tidebase.cleanups (run_id, begun_at, expires_at)
-    select run_id, tidebase.now(), tidebase.now() + $grace_ms::int * interval '1 ms' from held
-     where status = 'cancelled' and granted and in_time
-    on conflict do nothing returning run_id, expires_at
-  ), counted as (
-    update tidebase.runs r set last_seq = r.last_seq + 1 from begun where r.run_id = $run_id::uuid
-    returning r.run_id, r.last_seq
-  ), logged as (
-    insert into tidebase.events (run_id, seq, type, at)
-    select run_id, last_seq, 'cleanup.begun', tidebase.now() from counted
-  )
-  select ceil(extract(epoch from coalesce(begun.expires_at, c.expires_at) - tidebase.now()) * 1000)::float8 as left_ms, case
-      when held.status <> 'cancelled' then 'run_not_cancelled'
-      when not held.granted then 'lease_lost'
-      when begun.run_id is not null or c.ended_at is null and c.expires_at > tidebase.now() then 'begun'
-      else 'cleanup_over' end as outcome
-    from held left join begun using (run_id)
-    left join lateral (select expires_at, ended_at from tidebase.cleanups where run_id = $run_id::uuid limit 1) c on true`;
-
-/** How the clean-up ended; a repeated request changes nothing. No row when the run is unknown. */
-export const endCleanup = statement<
-  Lease & { message?: string | undefined },
-  { outcome: "ended" | "lease_lost" | "cleanup_over" }
->("cleanups.end")`
-  with held as materialized (
-    select run_id, (epoch, grant_id) = ($epoch::bigint, $grant_id::uuid) is true as granted
-      from tidebase.runs where run_id = $run_id::uuid for no key update
-  ), ended as (
-    update tidebase.cleanups c set ended_at = tidebase.now(), error = $message::text from held
-     where c.run_id = $run_id::uuid and held.granted and c.ended_at is null
-    returning c.run_id
-  ), counted as (
-    update tidebase.runs r set last_seq = r.last_seq + 1 from ended where r.run_id = $run_id::uuid
-    returning r.run_id, r.last_seq
-  ), logged as (
-    insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, last_seq, 'cleanup.ended', tidebase.now(), jsonb_strip_nulls(jsonb_build_object('message', $message::text))
-      from counted
-  )
-  select case when not held.granted then 'lease_lost'
-      when ended.run_id is not null or c.run_id is not null then 'ended' else 'cleanup_over' end as outcome
-    from held left join ended using (run_id)
-    left join lateral (select run_id from tidebase.cleanups where run_id = $run_id::uuid and ended_at is not null limit 1) c on true`;

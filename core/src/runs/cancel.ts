@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Lease, REFUSALS } from "../leases/schema.ts";
+import { Lease } from "../leases/schema.ts";
 import { operation } from "../operation.ts";
 import { oneLine } from "../payload.ts";
 import { AsOf } from "../recovery/schema.ts";
@@ -79,84 +79,5 @@ export const setDeadline = operation({
     if (row === undefined) throw fail("run_not_found", { runId });
     if (row.outcome !== "set") throw fail(row.outcome, { runId });
     return { deadlineAt: row.deadlineAt };
-  },
-});
-
-export const watchRuns = operation({
-  name: "runs.watch",
-  summary: "How leases stand; answers as soon as one of them is lost, or when the time is over.",
-  route: "POST /v1/runs/watch",
-  effect: "read",
-  scope: "work",
-  fenced: false,
-  because: "It only tells; a heartbeat extends.",
-  input: z.strictObject({
-    items: z.array(Lease).min(1).max(1000),
-    waitMs: z.int().min(0).max(30_000).default(0),
-  }),
-  output: z.strictObject({
-    results: z.array(z.strictObject({ outcome: z.enum(["held", ...REFUSALS]) })),
-  }),
-  errors: [],
-  async run({ db, signal, watch }, { items, waitMs }) {
-    const until = performance.now() + waitMs;
-    const changed = watch.runs(items.map(({ runId }) => runId));
-    try {
-      for (;;) {
-        const rows = await db.batch(sql.leaseStatus, items);
-        const leftMs = until - performance.now();
-        const isOver = leftMs <= 0 || signal?.aborted === true;
-        if (isOver || rows.some(({ outcome }) => outcome !== "held"))
-          return { results: rows.map(({ outcome }) => ({ outcome })) };
-        await changed.next(leftMs);
-      }
-    } finally {
-      changed.end();
-    }
-  },
-});
-
-const GRACE_MS = 30_000;
-
-export const beginCleanup = operation({
-  name: "cleanups.begin",
-  summary: "Take the grace in which a cancelled run's last worker may clean up, once.",
-  route: "POST /v1/runs/:runId/cleanup",
-  effect: "write",
-  scope: "work",
-  fenced: false,
-  because: "The lease is over; only the grant that held the run when it was cancelled is heard.",
-  input: Lease,
-  output: z.strictObject({ graceMs: z.int().describe("What is left of it.") }),
-  errors: ["run_not_found", "run_not_cancelled", "lease_lost", "cleanup_over"],
-  async run({ db, fail }, lease) {
-    const { runId } = lease;
-    const row = await db.maybe(sql.beginCleanup, { ...lease, graceMs: GRACE_MS });
-    if (row === undefined) throw fail("run_not_found", { runId });
-    if (row.outcome !== "begun") throw fail(row.outcome, { runId });
-    return { graceMs: Math.max(0, row.leftMs ?? 0) };
-  },
-});
-
-export const endCleanup = operation({
-  name: "cleanups.end",
-  summary: "Record how the clean-up of a cancelled run ended.",
-  route: "POST /v1/runs/:runId/cleanup/end",
-  effect: "write",
-  scope: "work",
-  fenced: false,
-  because: "Only the grant that held the run when it was cancelled is heard.",
-  input: Lease.extend({
-    error: z.string().max(2000).optional().describe("What it failed with."),
-  }),
-  output: z.strictObject({ outcome: z.literal("ended") }),
-  errors: ["run_not_found", "lease_lost", "cleanup_over"],
-  async run({ db, fail }, { error, ...lease }) {
-    const { runId } = lease;
-    const message = error === undefined ? undefined : oneLine(error);
-    const row = await db.maybe(sql.endCleanup, { ...lease, message });
-    if (row === undefined) throw fail("run_not_found", { runId });
-    if (row.outcome !== "ended") throw fail(row.outcome, { runId });
-    return { outcome: row.outcome };
   },
 });
