@@ -13,7 +13,7 @@ create function tidebase.order_at(run_at timestamptz, priority smallint) returns
   select run_at - priority * interval '1 minute'
 $$;
 
--- `expires_at`: not begun by then is `cancelled` (`expired`); the first claim clears it. `key_limit` is the limit that
+-- `expires_at`: not begun by then is `cancelled` (`expired`); beginning clears it. `key_limit` is the limit that
 -- came with the run for its `concurrency_key`. `pushed`: the lease was granted in the name of a message to an endpoint
 -- that has not begun the run yet.
 alter table tidebase.runs
@@ -118,6 +118,13 @@ create table tidebase.schedules (
   constraint schedules_name_unique unique (name)
 );
 create index schedules_due on tidebase.schedules (next_fire_at) where paused_at is null and failures < 5;
+
+-- Runs that a later fire of their schedule ends: noted by the fire itself, so that nothing that is recovered or made
+-- afterwards is meant.
+create table tidebase.superseded (
+  run_id uuid primary key,
+  at timestamptz not null
+);
 
 -- One row for each fire, or for a row of missed ones (`until`, `count`): its key is what makes a second fire impossible.
 create table tidebase.schedule_fires (
@@ -271,6 +278,22 @@ create type tidebase.new_run as (
   actor text
 );
 
+-- A run that came too late to be begun holds its dedupe key no longer, although no sweep has been there yet.
+create function tidebase.cancel_late(in_queue text, in_dedupe_key text) returns void language sql as $$
+  with late as (
+    update tidebase.runs set status = 'cancelled', ended_at = tidebase.now(), last_seq = last_seq + 1
+     where queue = in_queue and dedupe_key = in_dedupe_key and status = 'queued'
+       and (expires_at <= tidebase.now() or deadline_at <= tidebase.now())
+    returning run_id, last_seq, case when expires_at <= tidebase.now() then 'expired' else 'deadline' end as reason
+  ), kept as (
+    insert into tidebase.payloads as p (run_id, cancel_reason, cancelled_by) select run_id, reason, 'tidebase' from late
+    on conflict (run_id) do update set cancel_reason = excluded.cancel_reason, cancelled_by = excluded.cancelled_by
+  )
+  insert into tidebase.events (run_id, seq, type, at, data)
+  select run_id, last_seq, 'run.cancelled', tidebase.now(),
+    jsonb_build_object('reason', reason, 'actor', 'tidebase', 'from', 'queued') from late
+$$;
+
 -- Makes runs, or finds those that have their id, idempotency key or (while they are active) dedupe key. Every statement
 -- in here has a snapshot of its own: who loses to a row that ends before it is looked at simply tries again. Sorted, so
 -- that two overlapping batches wait for each other in one order.
@@ -284,6 +307,8 @@ declare
 begin
   while cardinality(v_left) > 0 loop
     v_again := '{}';
+    perform tidebase.cancel_late(t.queue, t.dedupe_key) from (
+      select distinct queue, dedupe_key from unnest(new_runs) where dedupe_key is not null order by queue, dedupe_key) t;
     for one in
       with item as materialized (
         select t.*, coalesce(t.run_id, tidebase.new_run_id()) as new_run_id, tidebase.now() as at
@@ -336,10 +361,11 @@ begin
            where made.run_id is null and r.run_id = item.run_id
           limit 1) same on true
         left join lateral (
-          select r.run_id, r.status from tidebase.runs r
-           where made.run_id is null and same.run_id is null and item.dedupe_key is not null
-             and (r.queue, r.dedupe_key) = (item.queue, item.dedupe_key)
-             and r.status in ('queued', 'running', 'waiting', 'interrupted')
+          (select r.run_id, r.status from tidebase.runs r
+            where made.run_id is null and same.run_id is null and item.dedupe_key is not null
+              and (r.queue, r.dedupe_key) = (item.queue, item.dedupe_key)
+              and r.status in ('queued', 'running', 'waiting', 'interrupted')
+            order by r.xmin = pg_current_xact_id()::xid desc)   -- an older snapshot may still see one that has ended
           union all
           select m.run_id, m.status from made m
            where made.run_id is null and same.run_id is null and (m.queue, m.dedupe_key) = (item.queue, item.dedupe_key)
@@ -356,7 +382,14 @@ begin
   end loop;
 end $$;
 
--- The stable face of enqueueing, for a transaction of one's own: the run exists if that commits.
+-- For the operation: it may not stand in line behind a user's open transaction for long, with a connection of its pool.
+create function tidebase.enqueue_runs(new_runs tidebase.new_run[])
+returns table (i int, run_id uuid, status text, outcome text) language sql set lock_timeout = '2s' as $$
+  select * from tidebase.make_runs(new_runs)
+$$;
+
+-- The stable face of enqueueing, for a transaction of one's own: the run exists if that commits. Refuses (22023, 23514)
+-- what the operation refuses.
 create function tidebase.enqueue(
   workflow text,
   input json default null,
@@ -372,14 +405,43 @@ create function tidebase.enqueue(
   deadline interval default null,
   tags text[] default '{}',
   metadata json default null
-) returns table (run_id text, outcome text) language sql as $$
-  select 'run_' || m.run_id, m.outcome from tidebase.make_runs(array[row(
-    null, $1, $3, $2::text, null, $14::text, array(select distinct tag from unnest($13) tag order by tag), null, $4,
-    'sql:' || encode(sha256(convert_to(coalesce($2::text, '') || coalesce($14::text, '') || coalesce($13::text, ''), 'UTF8')), 'hex'),
-    $5, $8, $7, (extract(epoch from $6) * 1000)::bigint, (extract(epoch from $11) * 1000)::bigint,
-    (extract(epoch from $12) * 1000)::bigint, $9, null, null, null, $10, null, null, null, null, null, current_user
-  )::tidebase.new_run]) m
-$$;
+) returns table (run_id text, outcome text) language plpgsql as $$
+#variable_conflict use_variable
+declare
+  v_now timestamptz := tidebase.now();
+  v_span interval;
+  v_tags text[] := array(select distinct tag from unnest(tags) tag order by tag);
+  problem text := case
+    when coalesce(workflow, '') = '' then 'a workflow must be named'
+    when queue is null then 'a queue must be named'
+    when priority is null or priority not between -100 and 100 then 'the priority must lie between -100 and 100'
+    when max_attempts is null then 'maxAttempts must be at least 1'
+    when greatest(length(workflow), length(idempotency_key), length(dedupe_key), length(concurrency_key)) > 200
+      then 'names and keys have at most 200 characters'
+    when cardinality(v_tags) > 20 or array_position(v_tags, null) is not null or greatest(0, (
+      select max(length(tag)) from unnest(v_tags) tag)) > 100 or '' = any (v_tags) then 'tags are at most 20 short words'
+    when metadata is not null and json_typeof(metadata) <> 'object' then 'metadata must be a JSON object'
+    when octet_length(input::text) > 1048576 or octet_length(metadata::text) > 1048576 then 'a payload has at most 1 MiB'
+    when delay is not null and run_at is not null then 'give delay or run_at, not both'
+    when run_at is not null and (run_at < 'epoch' or run_at >= '9000-01-01') then 'run_at must lie between the years 1970 and 9000'
+  end;
+begin
+  foreach v_span in array array[delay, ttl, deadline] loop
+    if v_span is not null and (v_now + v_span < v_now or v_now + v_span > v_now + interval '366 days') then
+      problem := coalesce(problem, 'delay, ttl and deadline lie between nothing and 366 days');
+    end if;
+  end loop;
+  if problem is not null then
+    raise exception 'tidebase.enqueue: %', problem using errcode = '22023';
+  end if;
+  return query select 'run_' || m.run_id, m.outcome from tidebase.make_runs(array[row(
+    null, workflow, queue, input::text, null, metadata::text, v_tags, null, idempotency_key,
+    'sql:' || encode(sha256(convert_to(coalesce(input::text, '') || coalesce(metadata::text, '') || v_tags::text, 'UTF8')), 'hex'),
+    dedupe_key, priority, run_at, (extract(epoch from delay) * 1000)::bigint, (extract(epoch from ttl) * 1000)::bigint,
+    (extract(epoch from deadline) * 1000)::bigint, max_attempts, null, null, null, concurrency_key, null, null, null, null, null,
+    current_user
+  )::tidebase.new_run]) m;
+end $$;
 
 -- One round trip, two snapshots: a queue with limits is claimed by one transaction at a time, and the statement after the
 -- lock on its row counts what is committed by then. (As one statement the count is stale and the limit breaks.) Queues
@@ -408,6 +470,7 @@ begin
   if v_keyed or q.concurrency is not null or q.rate_per_minute is not null then
     select * into q from tidebase.queues where queue = p_queue for no key update;
     if q.paused_at is not null then return; end if;
+    v_keyed := coalesce(q.key_limits or q.key_concurrency is not null, false);
     v_now := tidebase.now();
     if q.concurrency is not null then
       v_room := least(v_room, q.concurrency - (select count(*) from (
@@ -415,7 +478,7 @@ begin
          order by r.queue, r.concurrency_key limit q.concurrency) busy)::int);
     end if;
     if q.rate_per_minute is not null then
-      if q.rate_window <= v_now - interval '1 minute' then q.rate_window := v_now; q.rate_used := 0; end if;
+      if q.rate_window <= v_now - interval '1 minute' or q.rate_window > v_now then q.rate_window := v_now; q.rate_used := 0; end if;
       v_room := least(v_room, q.rate_per_minute - q.rate_used);
     end if;
     if v_room <= 0 then return; end if;
@@ -427,31 +490,33 @@ begin
     select concurrency_key, count(*) as n from tidebase.runs r
      where v_keyed and r.queue = p_queue and r.status = 'running' and concurrency_key is not null group by 1
   ), keys as (   -- walks the distinct keys of the queue, one index probe each
-    (select concurrency_key, key_limit from tidebase.runs r
+    (select concurrency_key from tidebase.runs r
       where v_keyed and r.queue = p_queue and r.status = 'queued' and concurrency_key is not null
       order by concurrency_key limit 1)
     union all
-    select next.concurrency_key, next.key_limit from keys cross join lateral (
-      select r.concurrency_key, r.key_limit from tidebase.runs r
+    select next.concurrency_key from keys cross join lateral (
+      select r.concurrency_key from tidebase.runs r
        where r.queue = p_queue and r.status = 'queued' and r.concurrency_key > keys.concurrency_key
        order by r.concurrency_key limit 1) next
-  ), keyed as materialized (
+  ), keyed as materialized (   -- a run that brings its own limit for its key is held to that as well
     select c.run_id, c.order_at from keys left join busy using (concurrency_key) cross join lateral (
-      select greatest(0, least(v_room, coalesce(least(q.key_concurrency, keys.key_limit) - coalesce(busy.n, 0), v_room))) as n
+      select greatest(0, least(v_room, coalesce(q.key_concurrency - coalesce(busy.n, 0), v_room))) as n
     ) room cross join lateral (
-      (select r.run_id, r.order_at from tidebase.runs r
-        where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key and r.order_at <= v_now
-          and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
-          and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
-        order by r.order_at, r.run_id limit room.n)
-      union all
-      (select r.run_id, r.order_at from tidebase.runs r
-        where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key and r.priority < 0
-          and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes'
-          and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
-          and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
-        order by r.order_at, r.run_id limit room.n)
-      order by order_at, run_id limit room.n) c
+      select run_id, order_at, key_limit, row_number() over (order by order_at, run_id) as nth from (
+        (select r.run_id, r.order_at, r.key_limit from tidebase.runs r
+          where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key and r.order_at <= v_now
+            and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
+            and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+          order by r.order_at, r.run_id limit room.n)
+        union all
+        (select r.run_id, r.order_at, r.key_limit from tidebase.runs r
+          where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key and r.priority < 0
+            and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes'
+            and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
+            and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+          order by r.order_at, r.run_id limit room.n)
+        order by order_at, run_id limit room.n) ready) c
+     where c.key_limit is null or coalesce(busy.n, 0) + c.nth <= c.key_limit
   ), keyless as materialized (   -- the key in front keeps both on an index that leads with it
     (select r.run_id, r.order_at from tidebase.runs r
       where v_keyed and r.queue = p_queue and r.status = 'queued' and r.concurrency_key is null and r.order_at <= v_now
@@ -492,7 +557,8 @@ begin
   ), granted as (
     update tidebase.runs r
        set status = 'running', epoch = r.epoch + 1, grant_id = p_grant_id, lease_ms = p_lease_ms, last_seq = r.last_seq + 1,
-           lease_expires_at = tidebase.now() + p_lease_ms * interval '1 ms', expires_at = null, pushed = p_pushed
+           lease_expires_at = tidebase.now() + p_lease_ms * interval '1 ms', pushed = p_pushed,
+           expires_at = case when p_pushed then r.expires_at end
       from picked where r.run_id = picked.run_id and r.run_id = any (array(select run_id from picked)) and r.status = 'queued'
     returning r.run_id, r.epoch, r.last_seq, r.workflow, r.attempts, r.step_count, r.lease_ms, r.order_at
   ), rated as (

@@ -39,7 +39,8 @@ export interface ConnectionOptions {
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** A process that stands still in between does not hold the runs for long. */
-const BEGIN = "begin; set local idle_in_transaction_session_timeout = '10s'";
+const BEGIN =
+  "begin isolation level read committed; set local idle_in_transaction_session_timeout = '10s'";
 const LOCK_RUNS =
   "select from tidebase.runs where run_id = any ($1::uuid[]) order by run_id for no key update";
 
@@ -191,7 +192,8 @@ export function sqlState(error: unknown): string | undefined {
 async function isDirect(client: pg.ClientBase, readOnly: boolean): Promise<boolean> {
   const text = `select set_config('plan_cache_mode', 'force_generic_plan', false),
       set_config('enable_seqscan', 'off', false),
-      set_config('DateStyle', 'ISO, MDY', false), set_config('default_transaction_read_only', $2, false)
+      set_config('DateStyle', 'ISO, MDY', false), set_config('default_transaction_isolation', 'read committed', false),
+      set_config('default_transaction_read_only', $2, false)
     where pg_backend_pid() = $1`;
   const processID: unknown = Reflect.get(client, "processID");
   return (await client.query(text, [processID, readOnly ? "on" : "off"])).rowCount === 1;

@@ -70,6 +70,8 @@ const INPUT_AT_FAULT = /^2[123]/;
 /** Connection lost, out of resources, shut down or cancelled: the database's trouble, not the call's. */
 const DATABASE_AT_FAULT = /^(?:08|53|57)/;
 const READ_ONLY = "25006";
+/** A statement that may not wait long for a lock has given up. */
+const LOCKED = "55P03";
 
 /** Connects lazily. */
 export function openDatabase(options: ConnectionOptions): Database {
@@ -198,6 +200,7 @@ async function retrying<T>(work: () => Promise<T>): Promise<T> {
       const state = sqlState(error);
       if (state === undefined || DATABASE_AT_FAULT.test(state))
         throw new TidebaseError("outcome_unknown", { cause: error });
+      if (state === LOCKED) throw new TidebaseError("store_busy", { cause: error });
       if (state === READ_ONLY) throw new TidebaseError("store_read_only", { cause: error });
       if (isTaken(error) && attempt < RETRY_MAX) continue;
       if (INPUT_AT_FAULT.test(state)) throw new TidebaseError("input_refused", { cause: error });

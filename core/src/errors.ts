@@ -382,6 +382,13 @@ export const ERRORS = {
     detail: "Send the same call again: a repeated call finds its own result.",
     retry: true,
   },
+  store_busy: {
+    status: 503,
+    title: "Somebody else's open transaction holds what this call needs.",
+    detail:
+      "Nothing was changed. Send the same call again; if it stays so, look for a transaction of yours that enqueued and never ended.",
+    retry: true,
+  },
   store_unavailable: {
     status: 503,
     title: "The database cannot be reached.",

@@ -121,7 +121,7 @@ test("every probe is planned to reach its rows by an index, on a store that was 
     const isWhole = (below = "") =>
       !/Cond:/.test(below) || /Cond: \(.status.* = 'queued'/.test(below);
     const whole = scans.filter((n) => isWhole(lines[n + 1]));
-    const few = / on (?:webhooks|queues|cascades|schedules) /; // each is asked for its own, or is there for a moment
+    const few = / on (?:webhooks|queues|cascades|superseded|schedules) /; // each is asked for its own, or is there for a moment
     expect(whole.map((n) => lines[n]).filter((line = "") => !few.test(`${line} `))).toEqual([]);
     await client.query("analyze");
   }

@@ -266,6 +266,8 @@ for (const [fault, sqlState] of Object.entries(FAULTS))
     await core.close();
     proxy.close();
     await poison.cure();
+    const resting = "select distinct failures from tidebase.schedules where cron = 'rubbish'";
+    expect((await db.pool.query(resting)).rows).toEqual([{ failures: 5 }]);
     for (const [sweep, ms] of Object.entries(took))
       expect(ms, sweep).toBeLessThan(sweep === "lost_workers" ? EXPIRED_WITHIN_MS : WITHIN_MS);
     expect(await quarantined(chores)).toEqual(told);

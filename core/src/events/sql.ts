@@ -55,5 +55,5 @@ export const notify = statement<
   select pg_notify($channel::text, $sender::text || ',' || case
         when $is_all::boolean or octet_length(keys) > 7900 then '*' else keys end)::text
       || set_config('synchronous_commit', 'off', true) as sent,
-    array(select run_id from parent) as parent_run_ids, array(select queue from ready) as queues
+    array(select run_id from parent) as parent_run_ids, array(select queue::text from ready) as queues
     from told`;

@@ -58,7 +58,7 @@ export const begin = statement<
      where run_id = $run_id::uuid for no key update
   ), granted as (
     update tidebase.runs r
-       set status = 'running', pushed = false, epoch = r.epoch + 1, grant_id = $grant_id::uuid, lease_ms = $lease_ms::int,
+       set status = 'running', pushed = false, expires_at = null, epoch = r.epoch + 1, grant_id = $grant_id::uuid, lease_ms = $lease_ms::int,
            lease_expires_at = tidebase.now() + $lease_ms::int * interval '1 ms', failure_class = null,
            ended_at = null, waits = null, wake_at = null, last_seq = r.last_seq + 1, attempts = r.attempts + (held.status = 'running' and not held.pushed)::int
       from held
@@ -212,7 +212,7 @@ export const fail = batch<
     select held.*, case
         when (select true from tidebase.steps s where s.run_id = held.run_id
            and (s.status = 'manual_review' or s.status = 'begun' and s.on_unknown = 'manual_review') limit 1) then 'manual_review'
-        when held.queue is null or not held.retryable or (select true from tidebase.steps s where s.run_id = held.run_id
+        when held.queue is null or not held.retryable or held.failure_class = 'manual_review' or (select true from tidebase.steps s where s.run_id = held.run_id
            and (s.status = 'failed' or s.status = 'begun' and s.on_unknown = 'failed') limit 1) then held.failure_class
         when held.attempts + 1 >= held.max_attempts then 'max_attempts' end as class
       from held join seen using (i) where held.fenced and held.last_seq = seen.seen_seq
@@ -238,7 +238,7 @@ export const fail = batch<
   select i, coalesce(ended.status, held.status) as status,
     case when ended.i is null then held.recorded_class else ended.failure_class end as failure_class,
     coalesce(ended.attempts, held.attempts) as attempts,
-    case when ended.status = 'queued' then greatest(0, ceil(extract(epoch from ended.run_at - tidebase.now()) * 1000))::int
+    case when ended.status = 'queued' then greatest(0, ceil(extract(epoch from ended.run_at - tidebase.now()) * 1000))::float8
       end as retry_in_ms, case
       when held.granted and held.status in ('failed', 'queued') then 'failed' ${refused}
       when ended.i is null then 'again'

@@ -1,6 +1,8 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
+import type { Database } from "../database.ts";
+import { TidebaseError } from "../errors.ts";
 import { Holder, machineOf } from "../leases/holder.ts";
 import { GrantId, LeaseMs } from "../leases/schema.ts";
 import { operation } from "../operation.ts";
@@ -235,7 +237,7 @@ export const redriveQueue = operation({
   output: z.strictObject({
     dryRun: z.boolean(),
     until: z.iso.datetime().describe("Send it back to redrive exactly what was counted."),
-    matching: z.int().describe("Dead letters that match, at most `limit`."),
+    matching: z.int().describe("Dead letters that match and can be queued, at most `limit`."),
     redriven: z.int(),
     skipped: z
       .array(
@@ -245,26 +247,42 @@ export const redriveQueue = operation({
           activeRunId: RunId.nullable().optional(),
         }),
       )
-      .describe("Runs left alone, and why."),
-    more: z.boolean().describe("There are more than `limit`: call again."),
+      .describe("Runs left alone, and why: those after the others that can be queued."),
+    more: z.boolean().describe("There are more that can be queued: call again."),
   }),
   errors: [],
   async run({ db, actor }, { dryRun, limit, ...filter }) {
     const rows = await db.many(queues.dead, { ...filter, limit: limit + 1 });
-    const until = rows[0]?.until ?? new Date(0).toISOString();
-    const runIds = rows.flatMap(({ runId }) => (runId === null ? [] : [runId])).slice(0, limit);
-    const found = { dryRun, until, matching: runIds.length, more: rows.length > limit };
-    const skipped: { runId: string; code: string; activeRunId?: string | null }[] = [];
+    const free = rows.flatMap((row) =>
+      row.runId === null || row.activeRunId !== null ? [] : [row.runId],
+    );
+    const skipped = rows.flatMap(({ runId, activeRunId }): Skipped[] =>
+      runId === null || activeRunId === null
+        ? []
+        : [{ runId, code: "dedupe_conflict", activeRunId }],
+    );
+    const runIds = free.slice(0, limit);
+    const until = rows[0]?.until ?? "";
+    const found = { dryRun, until, matching: runIds.length, more: free.length > limit };
     if (dryRun) return { ...found, redriven: 0, skipped };
-    for (const runId of runIds) {
-      const acted = await db.maybe(recovery.recover, {
-        ...{ runId, dryRun: false, onlyFailed: true },
-        ...{ actor: actor.name, reason: "redrive" },
-      });
-      if (acted === undefined || acted.outcome === "ready") continue;
-      const { outcome: code, activeRunId } = acted;
-      skipped.push({ runId, code, ...(activeRunId !== null && { activeRunId }) });
-    }
-    return { ...found, redriven: runIds.length - skipped.length, skipped };
+    const left = skipped.length;
+    for (const runId of runIds) skipped.push(...(await redrive(db, runId, actor.name)));
+    return { ...found, redriven: runIds.length - (skipped.length - left), skipped };
   },
 });
+
+type Skipped = { runId: string; code: string; activeRunId?: string | null };
+
+/** Nothing, or why the run was left alone; one that is at fault itself stops no other. */
+async function redrive(db: Database, runId: string, actor: string): Promise<Skipped[]> {
+  try {
+    const call = { runId, dryRun: false, onlyFailed: true, actor, reason: "redrive" };
+    const acted = await db.maybe(recovery.recover, call);
+    if (acted === undefined || acted.outcome === "ready") return [];
+    const { outcome: code, activeRunId } = acted;
+    return [{ runId, code, ...(activeRunId !== null && { activeRunId }) }];
+  } catch (failure) {
+    if (failure instanceof TidebaseError && failure.code !== "input_refused") throw failure; // the database is away
+    return [{ runId, code: "input_refused" }];
+  }
+}

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Until } from "../instant.ts";
 import { unread } from "../json-text.ts";
 import { Holder } from "../leases/holder.ts";
 import { Name, StoredPayload } from "../payload.ts";
@@ -46,7 +47,7 @@ export const EnqueueItem = z
       .optional()
       .describe("At most one run of the queue is active under this key: later ones get it."),
     delayMs: Span.optional(),
-    runAt: z.iso.datetime({ offset: true }).optional().describe("Not before; instead of delayMs."),
+    runAt: Until.optional().describe("Not before; instead of delayMs."),
     ttlMs: Span.min(1)
       .optional()
       .describe("Not begun so many milliseconds after this: cancelled, reason `expired`."),

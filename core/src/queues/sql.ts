@@ -68,7 +68,7 @@ export const enqueue = batch<
     actor: "text",
   })}
   select made.i, made.run_id, made.status, made.outcome
-    from tidebase.make_runs((select array_agg(row(run_id, workflow, queue, input, input_meta, metadata,
+    from tidebase.enqueue_runs((select array_agg(row(run_id, workflow, queue, input, input_meta, metadata,
         array(select json_array_elements_text(tags::json)),
         array(select webhook_id from tidebase.webhooks w where w.name in (select json_array_elements_text(webhooks::json))),
         idempotency_key, body_hash, dedupe_key, priority, run_at, delay_ms, ttl_ms, deadline_ms, max_attempts,
@@ -150,7 +150,7 @@ export const claimable = fragment`q.paused_at is null
            select from tidebase.runs r where r.queue = w.queue collate "C" and r.status = 'running'
             order by r.queue, r.concurrency_key limit q.concurrency) busy))
        and (q.rate_per_minute is null or q.rate_used < q.rate_per_minute
-         or q.rate_window <= (select tidebase.now()) - interval '1 minute')
+         or q.rate_window <= (select tidebase.now()) - interval '1 minute' or q.rate_window > (select tidebase.now()))
        and coalesce((
          select r.run_id from tidebase.runs r
           where r.queue = w.queue collate "C" and r.status = 'queued'
@@ -256,7 +256,10 @@ export const update = statement<
     webhook_id = case when $set_webhook::boolean then excluded.webhook_id else q.webhook_id end
   returning q.queue`;
 
-/** Failed runs of the queue, the oldest first, and the instant that this was read at. */
+/**
+ * Failed runs of the queue, and the instant that this was read at. The oldest first, those last whose dedupe key another
+ * run has: so that whoever redrives page by page comes to an end.
+ */
 export const dead = statement<
   {
     queue: string;
@@ -266,21 +269,24 @@ export const dead = statement<
     until?: string | undefined;
     limit: number;
   },
-  { runId: string | null; until: string }
+  { runId: string | null; activeRunId: string | null; until: string }
 >("queues.dead")`
   with given as materialized (select coalesce($until::timestamptz, tidebase.now()) as until)
-  select dead.run_id, given.until from given left join lateral (
-    select r.run_id from tidebase.runs r left join tidebase.payloads p using (run_id)
+  select dead.run_id, dead.active_run_id, given.until from given left join lateral (
+    select r.run_id, active.run_id as active_run_id from tidebase.runs r left join tidebase.payloads p using (run_id)
+      left join lateral (
+        select o.run_id from tidebase.runs o where r.dedupe_key is not null and (o.queue, o.dedupe_key) = (r.queue, r.dedupe_key)
+           and o.status in ('queued', 'running', 'waiting', 'interrupted') limit 1) active on true
      where r.queue = $queue::text and r.status = 'failed' and r.ended_at <= given.until
        and ($workflow::text is null or r.workflow = $workflow::text)
        and (r.failure_class = $failure_class::text or $failure_class::text is null and r.failure_class <> 'manual_review')
        and ($search::text is null or strpos(lower(p.error_message), lower($search::text)) > 0)
-     order by r.ended_at, r.run_id limit $limit::int
+     order by active.run_id is not null, r.ended_at, r.run_id limit $limit::int
   ) dead on true`;
 
 /** Queues with work whose runs are sent to a webhook that can be sent to. */
 export const pushing = statement<{ limit: number }, { queue: string }>("queues.pushing")`
-  select q.queue from ${pushable} order by q.queue limit $limit::int`;
+  select q.queue from ${pushable} order by random() limit $limit::int`;
 
 /** The run that a queue which cannot be pushed stands still at. */
 export const firstToPush = statement<{ queue: string }, { runId: string }>("queues.first_to_push")`

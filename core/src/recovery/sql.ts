@@ -150,7 +150,7 @@ export const settle = statement<
     returning s.run_id, s.status
   ), counted as (
     update tidebase.runs r
-       set last_seq = r.last_seq + 1 + held.stalled::int + held.waits::int, attempts = r.attempts + held.stalled::int,
+       set last_seq = r.last_seq + 1 + held.stalled::int + held.waits::int, attempts = r.attempts + (held.stalled and not r.pushed)::int,
            status = case when not held.stalled and not held.waits then r.status when r.queue is not null then 'queued'
              when held.stalled then 'interrupted' else 'pending' end,
            pushed = r.pushed and not held.stalled,

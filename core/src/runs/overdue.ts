@@ -6,13 +6,18 @@ import * as sql from "./cancel-sql.ts";
 
 const BATCH = 200;
 
+/*
+ * Both are looked for in the order of their index: where no run has a deadline, statistics know nothing of them, and the
+ * planner would read all runs for the first of many that it expects.
+ */
+
 /** Cancels runs that are not final at their deadline. */
 export const deadlines: Sweep = {
   name: "deadlines",
   batch: BATCH,
-  due: fragment`exists (select from tidebase.runs r
+  due: fragment`(select r.run_id from tidebase.runs r
     where r.deadline_at <= (select tidebase.now()) and r.status not in ('completed', 'cancelled')
-      and ${notQuarantined("deadlines")})`,
+      and ${notQuarantined("deadlines")} order by r.deadline_at limit 1) is not null`,
   find: (db) => db.many(sql.deadlines, { limit: BATCH }),
   settle: (db, items) => end(db, sql.pastDeadline, items, "deadline"),
 };
@@ -21,8 +26,9 @@ export const deadlines: Sweep = {
 export const unclaimedRuns: Sweep = {
   name: "unclaimed_runs",
   batch: BATCH,
-  due: fragment`exists (select from tidebase.runs r
-    where r.status = 'queued' and r.expires_at <= (select tidebase.now()) and ${notQuarantined("unclaimed_runs")})`,
+  due: fragment`(select r.run_id from tidebase.runs r
+    where r.status = 'queued' and r.expires_at <= (select tidebase.now()) and ${notQuarantined("unclaimed_runs")}
+    order by r.expires_at limit 1) is not null`,
   find: (db) => db.many(sql.expiring, { limit: BATCH }),
   settle: (db, items) => end(db, sql.unclaimed, items, "expired"),
 };

@@ -282,6 +282,13 @@ export const fire = statement<
         actor: fragment`'tidebase'`,
       },
     )}) m
+  ), replaced as (
+    insert into tidebase.superseded (run_id, at)
+    select r.run_id, s.at from s join noted on noted.run_id is not null cross join lateral (
+      select run_id from tidebase.runs
+       where schedule_id = s.schedule_id and status not in ('completed', 'cancelled') and status <> 'failed' offset 0) r
+     where s.overlap = 'cancel'
+    on conflict do nothing
   )
   select made.run_id, tidebase.now() as now, case
       when s.schedule_id is null then 'moved' else coalesce(noted.outcome::text, 'known') end as outcome
@@ -295,28 +302,20 @@ export const failed = statement<
   update tidebase.schedules set failures = failures + 1, last_error = $message::text
    where schedule_id = $schedule_id::uuid and revision = $revision::int returning failures`;
 
-/**
- * Active runs `r` of schedules with `overlap: cancel` from before the latest fire `f`. What was triggered by hand since
- * is later than that fire. (`offset 0` keeps the planner from reading all runs first.)
- */
-const superseded = fragment`tidebase.schedules s cross join lateral (
-      select at, run_id from tidebase.schedule_fires
-       where schedule_id = s.schedule_id and kind = 'cron' and run_id is not null order by fire_at desc limit 1
-    ) f cross join lateral (
-      select * from tidebase.runs r
-       where schedule_id = s.schedule_id and status not in ('completed', 'cancelled') and status <> 'failed' and run_id <> f.run_id
-         and ${notQuarantined("superseded_runs")}
-       offset 0
-    ) r left join lateral (
-      select true as is_later from tidebase.schedule_fires
-       where schedule_id = s.schedule_id and fire_at > f.at and run_id = r.run_id limit 1
-    ) m on true
-   where s.overlap = 'cancel' and m.is_later is null`;
+export const isSuperseded = fragment`exists (select from tidebase.superseded n cross join lateral (
+      select from tidebase.runs r where r.run_id = n.run_id and ${notQuarantined("superseded_runs")} limit 1) r)`;
 
-export const isSuperseded = fragment`exists (select from ${superseded})`;
-
-/** Runs that the latest fire of their schedule cancels. */
+/** Runs that a later fire of their schedule ends. */
 export const supersededRuns = statement<{ limit: number }, { runId: string }>(
   "schedules.superseded",
 )`
-  select r.run_id from ${superseded} limit $limit::int`;
+  select r.run_id from tidebase.superseded n join tidebase.runs r using (run_id)
+   where ${notQuarantined("superseded_runs")} order by n.at limit $limit::int`;
+
+/** They have ended. */
+export const settleSuperseded = statement<{ runIds: readonly string[] }, { runId: string }>(
+  "schedules.settle_superseded",
+)`
+  delete from tidebase.superseded n using tidebase.runs r
+   where n.run_id = any ($run_ids::uuid[]) and r.run_id = n.run_id and r.status in ('completed', 'cancelled', 'failed')
+  returning n.run_id`;

@@ -10,9 +10,18 @@ export const supersededRuns: Sweep = {
   batch: BATCH,
   due: schedules.isSuperseded,
   find: (db) => db.many(schedules.supersededRuns, { limit: BATCH }),
-  settle: (db, items) =>
-    db.batch(
+  async settle(db, items) {
+    const by = { reason: "superseded", actor: "tidebase" };
+    const answers = await db.batch(
       superseded,
-      items.map(({ runId }) => ({ runId, reason: "superseded", actor: "tidebase" })),
-    ),
+      items.map(({ runId }) => ({ runId, ...by })),
+    );
+    const runIds = items.map(({ runId }) => runId);
+    const gone = new Set(
+      (await db.many(schedules.settleSuperseded, { runIds })).map(({ runId }) => runId),
+    );
+    return answers.map(({ outcome }, n) => ({
+      outcome: outcome === "moved" && gone.has(runIds[n] ?? "") ? "cancelled" : outcome,
+    }));
+  },
 };

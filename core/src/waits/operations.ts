@@ -1,11 +1,12 @@
 import { z } from "zod";
+import { Until } from "../instant.ts";
 import { payloadText, unread } from "../json-text.ts";
 import { Lease, REFUSALS } from "../leases/schema.ts";
 import { operation } from "../operation.ts";
 import { checkPayload, Name, Payload } from "../payload.ts";
 import { RunId } from "../runs/schema.ts";
 import { StepKey, StepName } from "../steps/schema.ts";
-import { SignalName, Until, WaitMs, Waits } from "./schema.ts";
+import { SignalName, WaitMs, Waits } from "./schema.ts";
 import * as waits from "./sql.ts";
 
 /*

@@ -353,41 +353,6 @@ test("a failure that calls for a review is not retried, whatever the run's attem
   });
 });
 
-test("overlapping batches with idempotency and dedupe keys wait for each other in one order", async () => {
-  const queue = newQueue();
-  const deadlocks = async () => {
-    const text =
-      "select deadlocks::int as n from pg_stat_database where datname = current_database()";
-    return (await pool.query(text)).rows[0].n as number;
-  };
-  const before = await deadlocks();
-  const open =
-    "select from pg_stat_activity where datname = current_database() and application_name = 'tidebase'";
-  const others = (await pool.query(open)).rowCount ?? 0;
-  const cores = [0, 1].map(() => openCore({ databaseUrl: db.url, sweeps: false }));
-  const gateOf = async (key: string) => {
-    const user = await transaction();
-    await user.query("select tidebase.enqueue('b', queue => $1, dedupe_key => $2)", [queue, key]);
-    return user;
-  };
-  const gates = [await gateOf("gate one"), await gateOf("gate two")];
-  const send = (n: number, keys: string[]) =>
-    cores[n]?.execute(
-      operationNamed("runs.enqueue"),
-      { items: keys.map((dedupeKey, i) => ({ workflow: `${"abc"[i]}`, queue, dedupeKey })) },
-      local,
-    );
-  const one = send(0, ["x", "gate one", "y"]);
-  const two = send(1, ["y", "gate two", "x"]);
-  await blocked(2);
-  for (const user of gates) await user.query("rollback");
-  await Promise.all([one, two]);
-  await Promise.all(cores.map((core) => core.close()));
-  // Each connection reports its own when it ends.
-  await expect.poll(async () => (await pool.query(open)).rowCount).toBeLessThanOrEqual(others);
-  expect(await deadlocks()).toBe(before);
-});
-
 test("an enqueue is not given a run that is too late to be claimed by its ttl", async () => {
   const queue = newQueue();
   const [old] = await enqueue({ queue, dedupeKey: "k", ttlMs: 1000 });
@@ -424,15 +389,6 @@ test.each(["tags => array[null]::text[]", "metadata => '[1]'", "deadline => '280
     expect(shown).not.toBeInstanceOf(Error);
   },
 );
-
-test("a run that cannot be claimed keeps no other run of its queue from being claimed", async () => {
-  const spoil = await poison("P0001");
-  const queue = newQueue();
-  const [bad, good] = await enqueue({ queue }, { queue });
-  await spoil(String(bad?.runId));
-  for (let look = 0; look < 6; look++) await claim(queue).catch(() => {});
-  expect(await run(String(good?.runId))).toMatchObject({ status: "running" });
-});
 
 test("a dead letter that cannot be queued keeps no other from being redriven", async () => {
   const spoil = await poison("P0001");
