@@ -545,5 +545,6 @@ export type ErrorCode =
   | "step_settled"
   | "version_conflict"
   | "outcome_unknown"
+  | "store_busy"
   | "store_unavailable"
   | "internal";
