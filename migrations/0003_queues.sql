@@ -432,7 +432,7 @@ begin
     end if;
   end loop;
   if problem is not null then
-    raise exception 'tidebase.enqueue: %', problem using errcode = '22023';
+    raise exception 'enqueue: %', problem using errcode = '22023';
   end if;
   return query select 'run_' || m.run_id, m.outcome from tidebase.make_runs(array[row(
     null, workflow, queue, input::text, null, metadata::text, v_tags, null, idempotency_key,
