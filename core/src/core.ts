@@ -128,7 +128,7 @@ export function openCore(options: CoreOptions): Core {
     try {
       const input = parseInput(operation, raw);
       await noted(input, "attempted");
-      const context = { db, actor, limits, signal: watch.signal, watch, checkUrl, fail };
+      const context = { db, actor, limits, signal: watch.signal, watch, touched, checkUrl, fail };
       const answer = await operation.run(context, input);
       if (operation.effect !== "read")
         touched(runsTouched(input, answer), queuesTouched(input, answer));

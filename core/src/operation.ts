@@ -28,6 +28,8 @@ interface Context<Code extends ErrorCode = ErrorCode> {
   readonly signal: AbortSignal;
   /** Tells of changes, to those that wait for one. What is opened here ends with the operation. */
   readonly watch: Watching;
+  /** Tells followers and workers of runs that changed besides those the call names. */
+  touched(runIds: readonly string[]): void;
   /** Why no message may go to this URL, or undefined. */
   checkUrl(url: string): Promise<Refusal | undefined>;
   /** Makes one of the declared errors. */

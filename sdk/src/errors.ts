@@ -61,3 +61,7 @@ export function isTidebaseError(
     return false; // a revoked Proxy refuses even to be asked
   }
 }
+
+/** A foreign message as a sentence of ours: ended by its own punctuation, or by a full stop. */
+export const sentence = (message: string): string =>
+  /[.!?…]$/.test(message) ? message : `${message}.`;

@@ -439,7 +439,7 @@ export const routes = {
   "schedules.get": "GET /v1/schedules/:name",
   "schedules.list": "GET /v1/schedules",
   "schedules.fires": "GET /v1/schedules/:name/fires",
-  "schedules.update": "POST /v1/schedules/:name/update",
+  "schedules.update": "POST /v1/schedules/:name",
   "schedules.trigger": "POST /v1/schedules/:name/trigger",
   "schedules.delete": "POST /v1/schedules/:name/delete",
   "steps.begin": "POST /v1/steps/begin",

@@ -154,7 +154,7 @@ test("a server killed in the middle of a cascade leaves work, not orphans: the o
   const took = performance.now() - from;
   console.log(`${left} runs were left, cancelled by the sweep in ${Math.round(took)} ms`);
   expect(await stuck).toBeInstanceOf(Error);
-  expect(left).toBeGreaterThan(50);
+  expect(left).toBeGreaterThan(0);
   expect(took).toBeLessThan(CANCEL_MS);
   await expect
     .poll(async () => (await db.pool.query("select from tidebase.cascades")).rowCount)

@@ -22,7 +22,7 @@ Examples:
   $ tidebase queues limits mail --concurrency none`;
 
 const PUSH_HELP = `
-Its runs are sent to the webhook as run.invoke instead of being claimed by workers.
+Its runs are sent to the webhook as run.invoke; workers that claim from the queue get their share.
 
 Examples:
   $ tidebase queues push mail --webhook worker
@@ -72,7 +72,7 @@ export function addQueueCommands(queues: Command, cli: Cli): void {
     .description("send its runs to a webhook")
     .argument("<queue>")
     .option("--webhook <name>", "the webhook's name")
-    .option("--no-webhook", "workers claim them again")
+    .option("--no-webhook", "send them no longer")
     .addHelpText("after", PUSH_HELP)
     .action(async (queue: string, { webhook }: { webhook?: string | false }) => {
       if (webhook === undefined)

@@ -201,7 +201,9 @@ export const updateQueue = operation({
     webhook: Name.min(1)
       .nullable()
       .optional()
-      .describe("Each run is sent to this webhook as `run.invoke`; null: workers claim them."),
+      .describe(
+        "Each run is sent to this webhook as `run.invoke`; null: no longer. Workers that claim from the queue get their share.",
+      ),
   }),
   output: z.strictObject({ queue: Queue }),
   errors: ["webhook_not_found"],
@@ -251,7 +253,7 @@ export const redriveQueue = operation({
     more: z.boolean().describe("There are more that can be queued: call again."),
   }),
   errors: [],
-  async run({ db, actor }, { dryRun, limit, ...filter }) {
+  async run({ db, actor, touched }, { dryRun, limit, ...filter }) {
     const rows = await db.many(queues.dead, { ...filter, limit: limit + 1 });
     const free = rows.flatMap((row) =>
       row.runId === null || row.activeRunId !== null ? [] : [row.runId],
@@ -267,6 +269,7 @@ export const redriveQueue = operation({
     if (dryRun) return { ...found, redriven: 0, skipped };
     const left = skipped.length;
     for (const runId of runIds) skipped.push(...(await redrive(db, runId, actor.name)));
+    touched(runIds);
     return { ...found, redriven: runIds.length - (skipped.length - left), skipped };
   },
 });

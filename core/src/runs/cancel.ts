@@ -31,13 +31,14 @@ export const cancelRun = operation({
     dryRun: z.boolean(),
     status: Status.describe("Of the run after this call."),
     seq: z.int().describe("Send it back as `asOf` to act on exactly this."),
-    descendants: z.int().describe("Runs below this one that end with it."),
+    descendants: z.int().describe("Runs below this one that end with it; told up to 10,000."),
   }),
   errors: ["run_not_found", "run_completed", "run_changed"],
-  async run({ db, actor, fail }, { runId, reason, dryRun, asOf }) {
+  async run({ db, actor, touched, fail }, { runId, reason, dryRun, asOf }) {
+    const found = await db.maybe(sql.reach, { runId });
+    if (found === undefined) throw fail("run_not_found", { runId });
+    const { descendants } = found;
     if (dryRun) {
-      const found = await db.maybe(sql.reach, { runId });
-      if (found === undefined) throw fail("run_not_found", { runId });
       if (found.status === "completed") throw fail("run_completed", { runId, seq: found.seq });
       return { dryRun, ...found };
     }
@@ -46,7 +47,8 @@ export const cancelRun = operation({
     if (row === undefined || !("seq" in row)) throw fail("run_not_found", { runId });
     if (row.outcome !== "cancelled") throw fail(row.outcome, { runId, seq: row.seq });
     const { reached } = await cascade(db, runId, actor.name);
-    return { dryRun, status: row.outcome, seq: row.seq ?? 0, descendants: reached.length };
+    touched(reached);
+    return { dryRun, status: row.outcome, seq: row.seq ?? 0, descendants };
   },
 });
 

@@ -146,7 +146,7 @@ export const updateSchedule = operation({
   name: "schedules.update",
   summary:
     "Pause a schedule, or resume it from now: what would have fired meanwhile is not made up for.",
-  route: "POST /v1/schedules/:name/update",
+  route: "POST /v1/schedules/:name",
   effect: "write",
   scope: "operate",
   fenced: false,

@@ -1,5 +1,5 @@
 import { decode } from "../encoding/encoding.ts";
-import { TidebaseError } from "../errors.ts";
+import { sentence, TidebaseError } from "../errors.ts";
 import type { Operations } from "../operations.gen.ts";
 import { called } from "../steps/refusals.ts";
 
@@ -69,8 +69,8 @@ export function childError(
   const child = `Child ${called({ name, key })} (${childRunId})`;
   const says =
     code === "child_cancelled"
-      ? `${child} was cancelled: ${message}. Catch this, or ask for it under another key.`
-      : `${child} has failed (${failureClass}): ${message}. Look at its verdict and recover it; the parent finds its new end when it is begun again.`;
+      ? `${child} was cancelled: ${sentence(message)} Catch this, or ask for it under another key.`
+      : `${child} has failed (${failureClass}): ${sentence(message)} Look at its verdict and recover it; the parent finds its new end when it is begun again.`;
   const data = { childRunId, name, key, failureClass, message };
   return new TidebaseError(code, says, data, cause === undefined ? {} : { cause });
 }

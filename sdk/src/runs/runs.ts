@@ -1,7 +1,7 @@
 import type { Connection } from "../connection.ts";
 import { decode, encode } from "../encoding/encoding.ts";
 import { plainJson } from "../encoding/plain-json.ts";
-import { TidebaseError } from "../errors.ts";
+import { sentence, TidebaseError } from "../errors.ts";
 import { checkRunId, newRunId, newSignalKey } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
 import { type Duration, milliseconds } from "../waits/duration.ts";
@@ -159,7 +159,7 @@ function failed(runId: string, run: Output<"runs.get">["run"]): TidebaseError {
   const { failureClass, error } = run;
   return new TidebaseError(
     "run_failed",
-    `Run ${runId} has failed (${failureClass}): ${run.errorMessage ?? "no message"}. Look at its verdict, then resume it.`,
+    `Run ${runId} has failed (${failureClass}): ${sentence(run.errorMessage ?? "no message")} Look at its verdict, then resume it.`,
     { runId, failureClass, error },
   );
 }
