@@ -52,6 +52,8 @@ create index runs_expiring on tidebase.runs (expires_at) where status = 'queued'
 create index runs_deadline on tidebase.runs (deadline_at) where deadline_at is not null and status not in ('completed', 'cancelled');
 create index runs_schedule on tidebase.runs (schedule_id) where schedule_id is not null and status not in ('completed', 'cancelled');
 create index runs_children on tidebase.runs (parent_run_id, run_id) where parent_run_id is not null;
+create index runs_children_open on tidebase.runs (parent_run_id)
+  where parent_run_id is not null and status not in ('completed', 'cancelled', 'failed');
 create unique index runs_dedupe on tidebase.runs (queue, dedupe_key)
   where dedupe_key is not null and status in ('queued', 'running', 'waiting', 'interrupted');
 
@@ -71,6 +73,9 @@ create table tidebase.queues (
   webhook_id uuid
 );
 create index queues_pushing on tidebase.queues (queue) where webhook_id is not null;
+
+-- Keys that held the run before the one that holds it now: they worked on it, so they decide none of its gates.
+alter table tidebase.holders add column earlier text[] not null default '{}';
 
 -- Who asks for work: noted at most every ten seconds, so that an idle worker can be seen.
 create table tidebase.workers (
@@ -204,11 +209,12 @@ begin
   return null;
 end $$;
 
--- Whether some child of the name has not ended.
+-- Whether some child of the name has not ended: asked at every end of one, so it reads those alone that have not.
 create function tidebase.join_is_open(parent uuid, edge text) returns boolean language sql stable as $$
   select exists (
-    select from tidebase.children c join tidebase.runs r on r.run_id = c.child_run_id
-     where c.parent_run_id = parent and c.name = edge collate "C" and r.status not in ('completed', 'cancelled', 'failed'))
+    select from tidebase.runs r
+     where r.parent_run_id = parent and r.status not in ('completed', 'cancelled', 'failed')
+       and (select c.name from tidebase.children c where c.child_run_id = r.run_id) = edge collate "C")
 $$;
 
 create trigger runs_tell_parent after update of status on tidebase.runs for each row
@@ -296,7 +302,7 @@ $$;
 
 -- Makes runs, or finds those that have their id, idempotency key or (while they are active) dedupe key. Every statement
 -- in here has a snapshot of its own: who loses to a row that ends before it is looked at simply tries again. Sorted, so
--- that two overlapping batches wait for each other in one order.
+-- that two overlapping batches wait for each other in one order; of those of one idempotency key the first comes first.
 create function tidebase.make_runs(new_runs tidebase.new_run[])
 returns table (i int, run_id uuid, status text, outcome text) language plpgsql as $$
 #variable_conflict use_column
@@ -323,7 +329,8 @@ begin
           at + ttl_ms * interval '1 ms', at + deadline_ms * interval '1 ms',
           case when queue is not null then coalesce(max_attempts, 3) end, backoff_min_ms, backoff_max_ms, backoff_factor,
           concurrency_key, key_limit, schedule_id, parent_run_id, coalesce(detached, false), coalesce(max_steps, 10000), 1, at
-          from item order by workflow, idempotency_key, queue, dedupe_key, ordinality
+          from item order by workflow, idempotency_key, case when idempotency_key is null then queue end,
+            case when idempotency_key is null then dedupe_key end, ordinality
         on conflict do nothing
         returning r.run_id, r.workflow, r.status, r.queue, r.dedupe_key, r.idempotency_key, r.body_hash
       ), stored as (
@@ -344,7 +351,8 @@ begin
           when same.run_id is not null then case
             when same.workflow = item.workflow and same.idempotency_key is not distinct from item.idempotency_key
               and same.body_hash = item.body_hash then 'existing'
-            when same.run_id is distinct from item.run_id and split_part(same.body_hash, ':', 1) <> split_part(item.body_hash, ':', 1)
+            when same.run_id is distinct from item.run_id   -- made in SQL and by an operation: their hashes say nothing of each other
+              and (split_part(same.body_hash, ':', 1), split_part(item.body_hash, ':', 1)) in (('sql', 'v1'), ('v1', 'sql'))
               then 'existing'
             else 'idempotency_conflict' end
           when active.run_id is not null then 'deduplicated'
@@ -443,11 +451,28 @@ begin
   )::tidebase.new_run]) m;
 end $$;
 
+-- Where one row makes a statement over many fail, it is set aside: for half a second, then each time for twice as long, up to
+-- ten minutes, or until its run has another epoch. A delivery by its own id, a run without one.
+alter table tidebase.quarantine
+  add column delivery_id uuid not null default '00000000-0000-0000-0000-000000000000',
+  drop constraint quarantine_pkey,
+  add primary key (sweep, run_id, delivery_id);
+create index quarantine_recent on tidebase.quarantine (sweep, at);
+
+create function tidebase.set_aside(p_sweep text) returns table (run_id uuid, delivery_id uuid) language sql stable as $$
+  select q.run_id, q.delivery_id from tidebase.quarantine q
+    cross join lateral (select from tidebase.runs r where r.run_id = q.run_id and r.epoch = q.epoch limit 1) r
+   where q.sweep = p_sweep and q.at > (select tidebase.now()) - interval '10 minutes'
+     and q.at + least(600, 2 ^ (least(q.tries, 12) - 2)) * interval '1 s' > (select tidebase.now())
+$$;
+
 -- One round trip, two snapshots: a queue with limits is claimed by one transaction at a time, and the statement after the
 -- lock on its row counts what is committed by then. (As one statement the count is stale and the limit breaks.) Queues
--- without limits take no such lock. A repeated call finds its own live grants.
+-- without limits take no such lock. A repeated call finds its own live grants. Without a grant it tells whom it would take,
+-- and takes nobody; `p_only` are those of them that it may take.
 create function tidebase.claim(
-  p_queue text, p_grant_id uuid, p_limit int, p_lease_ms int, p_workflows text[], p_pushed boolean
+  p_queue text, p_grant_id uuid, p_limit int, p_lease_ms int, p_workflows text[], p_pushed boolean,
+  p_only uuid[] default null
 ) returns table (
   run_id uuid, epoch bigint, seq bigint, fresh boolean, workflow text, attempts int, step_count int, lease_ms int,
   input text, input_meta text
@@ -458,6 +483,7 @@ declare
   v_now timestamptz;
   v_keyed boolean;
   v_room int := p_limit;
+  v_aside uuid[];
 begin
   perform pg_advisory_xact_lock(hashtextextended(p_grant_id::text, 0)); -- the same call again waits for the first
   return query select r.run_id, r.epoch, r.last_seq, false, r.workflow, r.attempts, r.step_count, r.lease_ms, p.input, p.input_meta
@@ -484,6 +510,7 @@ begin
     if v_room <= 0 then return; end if;
   end if;
   v_now := tidebase.now();
+  v_aside := array(select run_id from tidebase.set_aside(case when p_pushed then 'pushes' else 'claims' end));
 
   return query
   with recursive busy as materialized (
@@ -507,6 +534,7 @@ begin
           where r.queue = p_queue and r.status = 'queued' and r.concurrency_key = keys.concurrency_key and r.order_at <= v_now
             and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
             and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+            and r.run_id <> all (v_aside)
           order by r.order_at, r.run_id limit room.n)
         union all
         (select r.run_id, r.order_at, r.key_limit from tidebase.runs r
@@ -514,6 +542,7 @@ begin
             and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes'
             and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
             and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+            and r.run_id <> all (v_aside)
           order by r.order_at, r.run_id limit room.n)
         order by order_at, run_id limit room.n) ready) c
      where c.key_limit is null or coalesce(busy.n, 0) + c.nth <= c.key_limit
@@ -522,6 +551,7 @@ begin
       where v_keyed and r.queue = p_queue and r.status = 'queued' and r.concurrency_key is null and r.order_at <= v_now
         and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
         and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+        and r.run_id <> all (v_aside)
       order by r.concurrency_key, r.order_at, r.run_id limit v_room)
     union all
     (select r.run_id, r.order_at from tidebase.runs r
@@ -529,6 +559,7 @@ begin
         and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes'
         and r.run_at <= v_now and (r.expires_at is null or r.expires_at > v_now)
         and (r.deadline_at is null or r.deadline_at > v_now) and (p_workflows is null or r.workflow = any (p_workflows))
+        and r.run_id <> all (v_aside)
       order by r.concurrency_key, r.order_at, r.run_id limit v_room)
   ), free as materialized (
     -- A queue without keys: claimers do not wait for one another. A run with a limit of its own is left to whoever reads
@@ -538,6 +569,7 @@ begin
        and r.order_at <= v_now and r.run_at <= v_now
        and (r.expires_at is null or r.expires_at > v_now) and (r.deadline_at is null or r.deadline_at > v_now)
        and (p_workflows is null or r.workflow = any (p_workflows))
+       and r.run_id <> all (v_aside)
      order by r.order_at, r.run_id limit v_room for no key update skip locked
   ), low as materialized (
     select r.run_id, r.order_at from tidebase.runs r
@@ -545,6 +577,7 @@ begin
        and r.order_at > v_now and r.order_at <= v_now + interval '100 minutes' and r.run_at <= v_now
        and (r.expires_at is null or r.expires_at > v_now) and (r.deadline_at is null or r.deadline_at > v_now)
        and (p_workflows is null or r.workflow = any (p_workflows))
+       and r.run_id <> all (v_aside)
      order by r.order_at, r.run_id limit greatest(0, v_room - (select count(*) from free)) for no key update skip locked
   ), ready as (
     select run_id, order_at from keyed union all select run_id, order_at from keyless union all select run_id, order_at from free
@@ -553,6 +586,7 @@ begin
   ), picked as materialized (
     select r.run_id from tidebase.runs r
      where r.run_id = any (array(select ready.run_id from ready)) and r.status = 'queued'
+       and (p_only is null or r.run_id = any (p_only))
      order by r.run_id for no key update skip locked
   ), granted as (
     update tidebase.runs r
@@ -560,13 +594,16 @@ begin
            lease_expires_at = tidebase.now() + p_lease_ms * interval '1 ms', pushed = p_pushed,
            expires_at = case when p_pushed then r.expires_at end
       from picked where r.run_id = picked.run_id and r.run_id = any (array(select run_id from picked)) and r.status = 'queued'
+       and p_grant_id is not null
     returning r.run_id, r.epoch, r.last_seq, r.workflow, r.attempts, r.step_count, r.lease_ms, r.order_at
   ), rated as (
     update tidebase.queues set rate_window = q.rate_window, rate_used = q.rate_used + (select count(*) from granted)
      where queue = p_queue and q.rate_per_minute is not null and exists (select from granted)
   )
-  select g.run_id, g.epoch, g.last_seq, true, g.workflow, g.attempts, g.step_count, g.lease_ms, p.input, p.input_meta
-    from granted g left join tidebase.payloads p on p.run_id = g.run_id order by g.order_at, g.run_id;
+  (select g.run_id, g.epoch, g.last_seq, true, g.workflow, g.attempts, g.step_count, g.lease_ms, p.input, p.input_meta
+    from granted g left join tidebase.payloads p on p.run_id = g.run_id order by g.order_at, g.run_id)
+  union all
+  select run_id, null, null, null, null, null, null, null, null, null from picked where p_grant_id is null;
 end $$;
 
 create or replace view tidebase.run_view as

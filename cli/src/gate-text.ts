@@ -74,9 +74,11 @@ export function gateText(paint: Paint, gate: ReadGate): string {
       ["note", gate.note === null ? undefined : plain(gate.note)],
       [
         "decide it",
-        open && !signedIn ? `tidebase gates decide ${gateId} --approve (or --reject)` : undefined,
+        open && !signedIn
+          ? `npx tidebase gates decide ${gateId} --approve (or --reject)`
+          : undefined,
       ],
-      ["decide it", open && signedIn ? `tidebase gates open ${gateId}` : undefined],
+      ["decide it", open && signedIn ? `npx tidebase gates open ${gateId}` : undefined],
     ])
   );
 }

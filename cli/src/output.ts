@@ -101,6 +101,11 @@ export function shellLine(command: readonly string[], cwd?: string): string {
   return cwd === undefined ? line : `cd ${shellWord(cwd)} && ${line}`;
 }
 
+/** A command of ours, to be copied: as the documentation writes it. */
+export function tidebaseLine(command: readonly string[]): string {
+  return shellLine(["npx", "tidebase", ...command]);
+}
+
 function shellWord(word: string): string {
   const visible = plain(word);
   return /^[\w@%+=:,./-]+$/.test(visible) ? visible : `'${visible.replaceAll("'", "'\\''")}'`;

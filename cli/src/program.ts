@@ -15,6 +15,7 @@ import { addRecoveryCommands } from "./commands/recovery.ts";
 import { addControlCommands } from "./commands/run-control.ts";
 import { addRecordCommands } from "./commands/run-record.ts";
 import { addRunCommands } from "./commands/runs.ts";
+import { addForkCommands } from "./commands/runs-fork.ts";
 import { addScheduleCommands } from "./commands/schedules.ts";
 import { addPutCommand } from "./commands/schedules-put.ts";
 import { addSignalCommands } from "./commands/signals.ts";
@@ -93,6 +94,7 @@ function addCommands(program: Command, cli: Cli): void {
   addRunCommands(runs, cli);
   addRecordCommands(runs, cli);
   addRecoveryCommands(runs, cli);
+  addForkCommands(runs, cli);
   addControlCommands(runs, cli);
   addEnqueueCommand(program, cli);
   const queues = program.command("queues").description("runs that wait for a worker");

@@ -1,5 +1,14 @@
 import type { getQueue, listQueues, redriveQueue } from "@tidebase/core";
-import { type Cell, count, facts, type Paint, plain, seconds, table } from "./output.ts";
+import {
+  type Cell,
+  count,
+  facts,
+  type Paint,
+  plain,
+  seconds,
+  table,
+  tidebaseLine,
+} from "./output.ts";
 import type { Answer, Read } from "./run-text.ts";
 
 type Queue = Answer<typeof listQueues>["queues"][number];
@@ -45,6 +54,13 @@ export function queueText(paint: Paint, { queue, workers }: Read<Answer<typeof g
   ]);
   const listed = table(paint, ["WORKER", "VERSION", "WHERE", "SEEN"], rows);
   return `${stateText(paint, queue)}\n${listed}`;
+}
+
+/** Whether nothing is known of it: a queue exists as soon as it is named, so a wrong name is no error. */
+export function isUnknown(queue: Queue): boolean {
+  const { queue: _, ready, delayed, running, waiting, failed, workers, ...settings } = queue;
+  const isEmpty = ready + delayed + running + waiting + failed + workers === 0;
+  return isEmpty && Object.values(settings).every((setting) => setting === null);
 }
 
 /** The queue alone: what there is in it, and what it lets through. */
@@ -102,7 +118,11 @@ function age(milliseconds: number): string {
 }
 
 /** `queues redrive`: what was done, or would be. */
-export function redriveText(paint: Paint, done: Answer<typeof redriveQueue>): string {
+export function redriveText(
+  paint: Paint,
+  done: Answer<typeof redriveQueue>,
+  again: readonly string[],
+): string {
   const { dryRun, matching, redriven, skipped, more, until } = done;
   const matches = `${count(matching, "dead letter")} failed until ${seconds(until)}`;
   const rows = skipped.map(({ runId, code, activeRunId }): Cell[] => [
@@ -114,6 +134,7 @@ export function redriveText(paint: Paint, done: Answer<typeof redriveQueue>): st
     facts(paint, [
       [dryRun ? "dry run" : "done", dryRun ? "nothing was changed" : `${redriven} queued again`],
       ["matching", `${matches}${more ? ", and there are more" : ""}`],
+      ["to do it", dryRun && matching > 0 ? tidebaseLine(again) : undefined],
       ["left alone", skipped.length === 0 ? undefined : count(skipped.length, "run")],
     ]) + (rows.length === 0 ? "" : `\n${table(paint, ["RUN", "WHY", "ACTIVE RUN"], rows)}`)
   );

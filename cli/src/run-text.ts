@@ -6,7 +6,17 @@ import {
   type runVerdict,
   toJson,
 } from "@tidebase/core";
-import { type Cell, count, facts, type Paint, plain, seconds, shellLine, table } from "./output.ts";
+import {
+  type Cell,
+  count,
+  facts,
+  type Paint,
+  plain,
+  seconds,
+  shellLine,
+  table,
+  tidebaseLine,
+} from "./output.ts";
 
 /** What an operation answers, as it leaves core. */
 export type Answer<Op extends AnyOperation> = Awaited<ReturnType<Op["run"]>>;
@@ -92,6 +102,7 @@ export function runText(paint: Paint, answer: Read<Answer<typeof getRun>>): stri
       ["steps", stepsLine(steps)],
       ["queue", run.queue === null ? undefined : queueLine(run, run.queue)],
       ["child of", run.parentRunId ?? undefined],
+      ["fork of", forkedLine(run)],
       ["attempts", `${attemptsLine(run)}, epoch ${run.epoch}${version}`],
       ["created", seconds(run.createdAt)],
       ["claimable", claimableLine(run)],
@@ -125,6 +136,12 @@ function queueLine({ priority, dedupeKey, concurrencyKey }: ReadRun, queue: stri
 function attemptsLine({ attempts, maxAttempts }: ReadRun): string {
   if (maxAttempts === null) return `${count(attempts, "failure")} so far`;
   return `${attempts} of ${count(maxAttempts, "failure")} allowed`;
+}
+
+function forkedLine(run: ReadRun): string | undefined {
+  const from = run.forkedFrom as { runId: string; atSeq: number } | null;
+  if (from === null) return undefined;
+  return `${from.runId}, ${from.atSeq === 0 ? "from its start" : `after its event ${from.atSeq}`}`;
 }
 
 function claimableLine({ runAt, status }: ReadRun): string | undefined {
@@ -167,9 +184,9 @@ export function verdictText(
       ["verdict", `${paint(ANSWER_COLOURS[answer], answer)}: ${reason}`],
       ...warnings.map((warning) => ["warning", paint("yellow", warning)] as const),
       ["next", `${next.text}${about}`],
-      ...gates.map((gate) => ["gate", `tidebase gates show ${gate}`] as const),
-      ...children.map((child) => ["child", `tidebase runs get ${child}`] as const),
-      ["queue", queue === undefined ? undefined : shellLine([...SHOW_QUEUE, queue])],
+      ...gates.map((gate) => ["gate", tidebaseLine(["gates", "show", gate])] as const),
+      ...children.map((child) => ["child", tidebaseLine(["runs", "get", child])] as const),
+      ["queue", queue === undefined ? undefined : tidebaseLine(["queues", "show", queue])],
       ["signals", signals.length === 0 ? undefined : plain(signals.join(", "))],
       ["until", until === undefined ? undefined : seconds(until)],
       ["review it", step === undefined ? undefined : reviewLine(runId, step)],
@@ -178,11 +195,9 @@ export function verdictText(
   );
 }
 
-const SHOW_QUEUE = ["tidebase", "queues", "show"];
-
 function reviewLine(runId: string, { name, key }: { name: string; key: string }): string {
   const which = key === "" ? [name] : [name, "--key", key];
-  return `${shellLine(["tidebase", "runs", "review", runId, ...which])} --decision … --reason …`;
+  return `${tidebaseLine(["runs", "review", runId, ...which])} --decision … --reason …`;
 }
 
 type OpenSteps = Read<Answer<typeof runVerdict>>["steps"];

@@ -54,7 +54,7 @@ test("a run is queued with its input, and a second one of its dedupe key finds i
     "0 of 7 failures allowed",
     "from 2",
     '{"n":[1]}',
-    "tidebase queues show billing",
+    "npx tidebase queues show billing",
   ])
     expect(stdout).toContain(words);
   const list = await json("runs", "list", "--queue", "billing");
@@ -74,6 +74,7 @@ test("an input comes from a file or standard input, and a key's second body is a
   expect(piped).toMatchObject({ code: 1, stdout: "" });
   const { error } = JSON.parse(piped.stderr);
   expect(error).toMatchObject({ code: "idempotency_conflict", data: { runId } });
+  expect(error.data.differs).toEqual(["input"]);
   const missing = await tidebase("enqueue", "w", "--input", "@none.json");
   expect(missing).toMatchObject({ code: 1, stdout: "" });
 });
@@ -93,6 +94,11 @@ test("a queue is listed, limited, paused and resumed", async () => {
   const claim = { queue: "mail", grantId: newGrant(), workerId, holder };
   await db.call("queues.claim", claim);
   expect((await tidebase("queues", "show", "mail")).stdout).toMatch(/worker_0.+ web-1, pid 41 /);
+  expect(await tidebase("queues", "show", "nope")).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining("Nothing is known of this queue."),
+  });
+  expect((await tidebase("queues", "show", "mail")).stderr).toBe("");
   const page = await tidebase("queues", "list", "--limit", "1");
   expect(page.stderr).toContain("--after ");
 });
@@ -125,6 +131,20 @@ test("dead letters are counted first, and queued again when a human or --yes say
   expect(await json(...redrive, "--yes")).toMatchObject({ dryRun: true, matching: 0 });
 });
 
+test("a dry run prints the command that queues again exactly what it has counted", async () => {
+  const [first] = await deadLetters("counted", "w", 1);
+  const redrive = ["queues", "redrive", "counted", "--search", "w broke"];
+  const { stdout } = await tidebase(...redrive, "--dry-run");
+  const line = /to do it +npx tidebase (.+)\n/.exec(stdout)?.[1] ?? "";
+  expect(line).toMatch(/^queues redrive counted --search 'w broke' --until \S+ --yes$/);
+  await db.advance("1 second");
+  const [second] = await deadLetters("counted", "w", 1);
+  const until = /--until (\S+)/.exec(line)?.[1] ?? "";
+  const done = await json(...redrive, "--until", until, "--yes");
+  expect(done).toMatchObject({ dryRun: false, redriven: 1 });
+  expect([await statusOf(first ?? ""), await statusOf(second ?? "")]).toEqual(["queued", "failed"]);
+});
+
 test("a redrive leaves alone what another run's dedupe key holds, and says so", async () => {
   const [dead] = await deadLetters("held", "w", 1);
   await db.pool.query("update tidebase.runs set dedupe_key = 'k' where run_id = $1", [
@@ -145,6 +165,7 @@ test("a run is cancelled with what is below it, once somebody has said so", asyn
   expect((await tidebase("runs", "children", runId)).stdout).toMatch(/page +1 +queued +run_/);
   const dry = await tidebase("runs", "cancel", runId, "--dry-run");
   expect(dry.stdout).toMatch(/would end +run_\S+ and 1 run below it\n/);
+  expect(dry.stdout).toContain(`npx tidebase runs cancel ${runId} --yes --as-of`);
   const cancel = ["runs", "cancel", runId, "--reason", "wrong page"];
   expect((await atTerminal("\n", ...cancel)).code).toBe(1);
   expect(await statusOf(runId)).toBe("running");
@@ -152,7 +173,8 @@ test("a run is cancelled with what is below it, once somebody has said so", asyn
   expect(done.stdout).toBe(`${runId} and 1 run below it is cancelled.\n`);
   const { stdout } = await tidebase("runs", "get", runId);
   expect(stdout).toMatch(/cancelled +wrong page \(by .+\)\n/);
-  expect(await json(...cancel, "--yes")).toMatchObject({ status: "cancelled", descendants: 0 });
+  expect(await json(...cancel, "--yes")).toMatchObject({ status: "cancelled", already: true });
+  expect((await tidebase(...cancel, "--yes")).stdout).toContain("was cancelled before");
   const moved = await db.begun();
   const late = await tidebase("runs", "cancel", moved.runId, "--yes", "--as-of", "1", "--json");
   expect(JSON.parse(late.stderr).error.code).toBe("run_changed");

@@ -36,6 +36,8 @@ test.each([
   ["runs verdict"],
   ["runs recover"],
   ["runs review"],
+  ["runs fork"],
+  ["runs rerun"],
   ["runs steps"],
   ["runs events"],
   ["runs state"],

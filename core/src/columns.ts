@@ -52,7 +52,8 @@ export function parameter(name: string): Parameter {
 function writer(name: string): Parameter["write"] {
   if (PAYLOADS.has(name)) return jsonOf;
   if (name.endsWith("_id")) return (id) => (id === undefined ? null : bare(id));
-  if (name.endsWith("_ids")) return (ids) => (ids as unknown[]).map(bare);
+  if (name.endsWith("_ids"))
+    return (ids) => (ids === undefined ? null : (ids as unknown[]).map(bare));
   return (value) => value ?? null;
 }
 

@@ -131,6 +131,19 @@ export const ERRORS = {
     detail: "List the run's steps to find the one you mean.",
     retry: false,
   },
+  event_not_found: {
+    status: 404,
+    title: "The run's log has no event of that number.",
+    detail: "Its events run from 1 to `seq` without gap; list them to find the moment you mean.",
+    retry: false,
+  },
+  step_not_kept: {
+    status: 409,
+    title: "The fork would not keep the step whose output is edited.",
+    detail:
+      "Only a step that was completed by the moment at which the fork departs can be edited: choose a later moment, or edit another step.",
+    retry: false,
+  },
   version_not_found: {
     status: 404,
     title: "The stream has no such version.",
@@ -245,7 +258,8 @@ export const ERRORS = {
   webhook_not_found: {
     status: 404,
     title: "No webhook has that id or name.",
-    detail: "List the webhooks to find the one you mean.",
+    detail:
+      "List the webhooks to find the one you mean, or make it: `tidebase webhooks create <name> --to <url>`.",
     retry: false,
   },
   webhook_exists: {
@@ -295,7 +309,8 @@ export const ERRORS = {
   idempotency_conflict: {
     status: 409,
     title: "The key or id already belongs to a run with another body.",
-    detail: "Send the first body again (see `differs`), or choose another key.",
+    detail:
+      "Send the first body again, or choose another key. Where it is known, `differs` names what is not the same.",
     retry: false,
   },
   workflow_mismatch: {

@@ -37,6 +37,7 @@ export {
   diffState,
   enqueueRuns,
   extendGate,
+  forkRun,
   getGate,
   getQueue,
   getRun,
@@ -73,7 +74,7 @@ export {
 export { FAILURE_CLASSES, STATUSES } from "./runs/schema.ts";
 export { nextFires } from "./schedules/cron.ts";
 export { cronProblem } from "./schedules/cron-problem.ts";
-export { CATCH_UPS, OVERLAPS } from "./schedules/schema.ts";
+export { CATCH_UPS, contradicts, OVERLAPS } from "./schedules/schema.ts";
 export { SESSION_MS } from "./sessions/sessions.ts";
 export { StoreError, type StoreErrorCode } from "./store/error.ts";
 export { type StoreFacts, storeFacts } from "./store/facts.ts";
@@ -88,7 +89,7 @@ export {
   openStore,
   type RemoteStore,
 } from "./store/store.ts";
-export type { Environment } from "./store/variables.ts";
+export { checkExpanded, type Environment } from "./store/variables.ts";
 export type { TransferOptions } from "./transfer/connection.ts";
 export { TransferError } from "./transfer/error.ts";
 export { exportStore } from "./transfer/export.ts";

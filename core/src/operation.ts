@@ -13,10 +13,11 @@ export interface Actor {
   readonly scopes: readonly Scope[];
   /**
    * How the transport knows: the id of a key, `page` (a session of the gate page), `tty` (a human at a
-   * terminal of this machine), `cli`, `stdio`, or `open` (loopback, no key configured).
+   * terminal of this machine), `cli`, `stdio`, `mcp` (an agent over HTTP, `principal` is its key), or
+   * `open` (loopback, no key configured).
    */
   readonly via: string;
-  /** The key that a page session was started with. */
+  /** The key behind a page session, or behind an agent. */
   readonly principal?: string | undefined;
 }
 

@@ -32,6 +32,7 @@ import {
 } from "./queues/operations.ts";
 import { recoverRun, reviewStep, runVerdict } from "./recovery/operations.ts";
 import { cancelRun, setDeadline } from "./runs/cancel.ts";
+import { forkRun } from "./runs/fork.ts";
 import { createRun, getRun, listRuns, overview } from "./runs/operations.ts";
 import {
   deleteSchedule,
@@ -75,6 +76,7 @@ export {
   diffState,
   enqueueRuns,
   extendGate,
+  forkRun,
   getGate,
   getQueue,
   getRun,
@@ -123,6 +125,7 @@ export const operations: readonly AnyOperation[] = [
   listRuns,
   runVerdict,
   recoverRun,
+  forkRun,
   cancelRun,
   setDeadline,
   beginCleanup,

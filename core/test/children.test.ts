@@ -137,6 +137,23 @@ test("a run has no more than 10,000 children, and a tree no more than 32 levels"
   expect(await refusal(create(last, {}))).toBe("run_too_deep");
 });
 
+test("a fan-out that has no room for all of its children creates none, and its own do not count twice", async () => {
+  const parent = await db.begun();
+  const part = (key: string, fanoutSize: number) => ({ key, fanoutSize });
+  expect(await refusal(create(parent, part("a", 10_001)))).toBe("run_too_wide");
+  expect((await list(parent)).children).toEqual([]);
+  expect(await create(parent, part("a", 10_000))).toMatchObject([{ outcome: "created" }]);
+  expect(await create(parent, part("a", 10_000), part("b", 10_000))).toMatchObject([
+    { outcome: "existing" },
+    { outcome: "created" },
+  ]);
+  const other = { name: "other", key: "a" };
+  expect(await refusal(create(parent, { ...other, fanoutSize: 9_999 }))).toBe("run_too_wide");
+  expect(await create(parent, { ...other, fanoutSize: 9_998 })).toMatchObject([
+    { outcome: "created" },
+  ]);
+});
+
 test("a child takes what a queue offers only with a queue", async () => {
   const parent = await db.begun();
   for (const option of [{ priority: 1 }, { delayMs: 1 }, { maxAttempts: 2 }, { keyLimit: 1 }])
@@ -338,4 +355,26 @@ test("no key that works in the tree of a run decides a gate of that tree", async
   }
   const elsewhere = await db.gate(await db.begun());
   expect(await decides(elsewhere, leafed)).toBe("no refusal");
+});
+
+test("a key that worked on a run of the tree decides none of its gates, whoever works on it now, begun or claimed", async () => {
+  const keyed = (name: string) => signedIn(name, ["work", "enqueue", "approve"]);
+  const [first, second, third] = [keyed("first"), keyed("second"), keyed("third")];
+  const queue = "handed";
+  const root = await begin(await db.pending(), keyed("root"));
+  const [made] = await create(root, { queue });
+  for (const actor of [first, second, first, third]) {
+    const grantId = newGrant();
+    const { runs } = await db.call("queues.claim", { queue, grantId }, actor);
+    const [{ epoch }] = runs as [{ epoch: number }];
+    const lease = { runId: (made as Made).runId, epoch, grantId };
+    if (actor !== third) await db.call("runs.release", { ...lease, reason: "shutdown" }, actor);
+  }
+  const { gateId, digest } = await db.gate(root);
+  const decision = { gateId, digest, decision: "approved" };
+  for (const actor of [first, second, third])
+    expect(await refusal(db.call("gates.resolve", decision, actor)), actor.name).toBe(
+      "gate_own_run",
+    );
+  expect(await refusal(db.call("gates.resolve", decision, keyed("human")))).toBe("no refusal");
 });

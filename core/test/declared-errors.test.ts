@@ -323,6 +323,23 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
   "runs.get": { run_not_found: () => onRun(NOBODY) },
   "runs.list": { cursor_invalid: async () => ({ cursor: "x" }) },
   "runs.verdict": { run_not_found: () => onRun(NOBODY) },
+  "runs.fork": {
+    run_not_found: () => onRun(NOBODY),
+    step_not_found: () => onRun(db.pending(), { from: { name: "nobody's" } }),
+    step_not_kept: async () => {
+      const lease = await db.begun();
+      const step = { name: "s", output: 1 };
+      await db.call("steps.complete", { items: [{ ...lease, ...step }] });
+      return { runId: lease.runId, from: { name: "s" }, edit: step };
+    },
+    event_not_found: () => onRun(db.pending(), { atSeq: 9 }),
+    run_changed: () => onRun(db.pending(), { asOf: 9, dryRun: false }),
+    idempotency_conflict: async () => {
+      const runId = await db.pending();
+      return { runId, forkRunId: runId, dryRun: false };
+    },
+    payload_too_large: () => onRun(db.pending(), { input: LARGE }),
+  },
   "runs.recover": {
     dedupe_conflict: () => onRun(replaced(), { dryRun: false }),
     run_not_found: () => onRun(NOBODY),

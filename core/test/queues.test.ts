@@ -91,6 +91,50 @@ test("an idempotency key outlives the run, and another body under it is a confli
   expect([a?.outcome, b?.outcome]).toEqual(["created", "existing"]);
 });
 
+test("of one batch the first item under an idempotency key makes its run, whatever dedupe keys the others have", async () => {
+  const b1 = { queue: "first", idempotencyKey: "b1", input: 1 };
+  const dd = { queue: "first", dedupeKey: "dd" };
+  const results = await enqueueAll([b1, b1, { ...b1, input: 2 }, dd, dd, { ...dd, ...b1 }]);
+  expect(results).toMatchObject([
+    { outcome: "created" },
+    { outcome: "existing" },
+    { outcome: "idempotency_conflict", differs: ["input"] },
+    { outcome: "created" },
+    { outcome: "deduplicated" },
+    { outcome: "idempotency_conflict", differs: ["dedupeKey"] },
+  ]);
+  expect(results[5]?.runId).toBe(results[0]?.runId);
+});
+
+test("a conflict says what differs, also between a run in a queue and one without", async () => {
+  const key = { workflow: "report", idempotencyKey: "differs", input: { doc: 1 } };
+  await enqueue({ ...key, queue: "a", dedupeKey: "d" });
+  const other = { ...key, queue: "b", concurrencyKey: "c", tags: ["x"] };
+  const differs = ["tags", "queue", "dedupeKey", "concurrencyKey"];
+  const { differs: told } = (await enqueue(other)) as { differs?: string[] };
+  expect(told?.sort()).toEqual(differs.sort());
+  const create = call("runs.create", { ...key, webhooks: [] });
+  await expect(create).rejects.toMatchObject({
+    code: "idempotency_conflict",
+    data: { differs: ["queue", "dedupeKey"] },
+  });
+});
+
+test("what an idempotency key does not stand for may change: the run stays as it was", async () => {
+  const key = { queue: "placement", idempotencyKey: "same" };
+  const { runId } = await enqueue({ ...key, priority: 1 });
+  for (const placed of [
+    { priority: 9, delayMs: 60_000, ttlMs: 1000, deadlineMs: 1000 },
+    { runAt: "2030-01-01T00:00:00Z", maxAttempts: 9, backoff: { minMs: 1 } },
+  ])
+    expect(await enqueue({ ...key, ...placed })).toMatchObject({ runId, outcome: "existing" });
+  expect(await run(runId)).toMatchObject({ priority: 1, maxAttempts: 3, deadlineAt: null });
+  const active = await enqueue({ queue: "placement", dedupeKey: "active" });
+  const late = { queue: "placement", dedupeKey: "active", idempotencyKey: "unrecorded" };
+  expect(await enqueue(late)).toMatchObject({ runId: active.runId, outcome: "deduplicated" });
+  expect(await run(active.runId)).toMatchObject({ idempotencyKey: null });
+});
+
 test("a batch of a thousand is one commit with an outcome for each", async () => {
   const items = Array.from({ length: 1000 }, (_, n) => ({
     queue: "many",

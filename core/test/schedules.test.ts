@@ -292,6 +292,34 @@ test("a paused schedule fires nothing, keeps who paused it, and goes on from now
   await forget(name);
 });
 
+test("a trigger's key finds its own schedule's run alone, and nobody else finds that by the key", async () => {
+  const [name, other] = [await put(), await put()];
+  const conflict = { code: "idempotency_conflict", data: { differs: ["schedule"] } };
+  const trigger = (of: string, idempotencyKey: string) =>
+    db.call("schedules.trigger", { name: of, idempotencyKey });
+  const enqueue = async (idempotencyKey: string) => {
+    const items = [{ workflow: "report", idempotencyKey }];
+    return ((await db.call("runs.enqueue", { items }))["results"] as object[])[0];
+  };
+  expect(await enqueue("user's")).toMatchObject({ outcome: "created" });
+  await expect(trigger(name, "user's")).rejects.toMatchObject(conflict);
+  expect(await fires(name)).toEqual([]);
+  const { runId } = await trigger(name, "schedule's");
+  expect(await enqueue("schedule's")).toMatchObject({
+    ...{ runId, outcome: "idempotency_conflict" },
+    differs: expect.arrayContaining(["schedule"]),
+  });
+  await expect(trigger(other, "schedule's")).rejects.toMatchObject(conflict);
+  const sql = "select outcome from tidebase.enqueue('report', idempotency_key => $1)";
+  const outcomeOf = async (key: string) => (await db.pool.query(sql, [key])).rows[0].outcome;
+  expect(await outcomeOf("schedule's")).toBe("idempotency_conflict");
+  expect(await outcomeOf("transaction's")).toBe("created");
+  await expect(trigger(name, "transaction's")).rejects.toMatchObject(conflict);
+  expect(await trigger(name, "schedule's")).toMatchObject({ runId, created: false });
+  await forget(name);
+  await forget(other);
+});
+
 test("a trigger makes one run now, paused or not and whatever runs; its key makes it once", async () => {
   const name = await put({ metadata: { fireAt: "no", team: "a" }, paused: true });
   const one = await db.call("schedules.trigger", { name, idempotencyKey: "k" });

@@ -168,16 +168,25 @@ async function conclude(scene: Scene, killed: number, oldestMs: number): Promise
   const lost = runs.filter(({ attempts }) => attempts > 0).length;
   const { queue } = await tide.queues.get(QUEUE);
   say(
-    `\n${completed} of ${runs.length} runs completed · ${lost} of them lost an attempt with the killed worker · ${queue.failed} dead letters left · the oldest waited ${(oldestMs / 1000).toFixed(1)} s`,
+    `\n${completed} of ${runs.length} runs completed · ${queue.failed} dead letters left · the oldest waited ${(oldestMs / 1000).toFixed(1)} s`,
   );
+  const sum = (of: "cutOff" | "doneAgain") =>
+    evidence.steps.reduce((total, step) => total + step[of], 0);
+  const again = sum("doneAgain");
+  say(toldOfKill(lost, sum("cutOff"), again));
   const [good, bad] = ["✓ Nothing was lost, and nothing was done twice", "✗ "] as const;
-  const again = evidence.steps.reduce((sum, { doneAgain }) => sum + doneAgain, 0);
-  const steps = again === 1 ? "1 step" : `${again} steps`;
-  const but = again === 0 ? "." : `, but ${steps} whose end the killed process could not record.`;
+  const but = again === 0 ? "." : ", but what the killed process had no time to record.";
   say(
     violations.length === 0 ? paint("green", good + but) : paint("red", bad + violations.join(" ")),
   );
   return violations;
+}
+
+/** What the one kill did, from the runs down to their steps. */
+function toldOfKill(runs: number, cutOff: number, unrecorded: number): string {
+  const steps = (n: number) => (n === 1 ? "1 step" : `${n} steps`);
+  const held = runs === 1 ? "1 run, which" : `${runs} runs, each of which`;
+  return `The killed worker held ${held} lost this attempt and went on in another worker after its last recorded step. The kill cut ${steps(cutOff)} off in the middle, to be called again; ${steps(unrecorded)} had just ended unrecorded, to be done twice. The other runs were between two steps.`;
 }
 
 async function reportRuns(tide: Tidebase) {

@@ -21,6 +21,7 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
+/** What a command line may say; variables and defaults fill the rest. */
 interface Flags {
   readonly port?: number;
   readonly host?: string;
@@ -42,7 +43,11 @@ export function readConfig(args: readonly string[], env: Environment): Config | 
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     throw error;
   }
-  const flags = program.opts<Flags>();
+  return configOf(program.opts<Flags>(), env);
+}
+
+/** The same for flags that are read already. Throws like readConfig. */
+export function configOf(flags: Flags, env: Environment): Config {
   return {
     host: flags.host ?? variable(env, "TIDEBASE_HOST") ?? "127.0.0.1",
     port: flags.port ?? portOf(env, "TIDEBASE_PORT") ?? portOf(env, "PORT") ?? 7373,

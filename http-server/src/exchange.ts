@@ -42,13 +42,17 @@ export function requestIdOf(sent: string | null | undefined): string {
   return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : `req_${randomUUID()}`;
 }
 
-/** Wraps the work of one route: host and origin, request id, problems and the log line. */
+/**
+ * Wraps the work of one route: host and origin, request id, problems and the log line. `refuse` makes the
+ * answer of a failure.
+ */
 export function exchanging({ guard, log, onInternal }: ExchangeOptions) {
   async function exchange(
     c: Exchange["c"],
     route: string,
     work: Work,
     checked = true,
+    refuse = refusal,
   ): Promise<Response> {
     const began = performance.now();
     const request = c.req.raw;
@@ -61,7 +65,7 @@ export function exchanging({ guard, log, onInternal }: ExchangeOptions) {
       if (checked) cors = guard.check(request);
       response = toResponse(await work(current), requestId, cors);
     } catch (error) {
-      refused = { refusal: refusal(error, requestId), error };
+      refused = { refusal: refuse(error, requestId), error };
       const { problem, headers, body } = refused.refusal;
       response = new Response(body, { status: problem.status, headers: { ...headers, ...cors } });
       if (problem.code === "internal") onInternal?.(requestId, error);

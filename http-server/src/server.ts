@@ -40,8 +40,8 @@ export interface RunningServer {
   readonly url: string;
   readonly port: number;
   /**
-   * Stops accepting, sends streams away with a hint, answers calls that wait at once, finishes what is
-   * under way (8 s). Core stays open.
+   * Stops accepting, sends streams away with a hint, answers calls that wait at once, closes the mounts
+   * and finishes what is under way (8 s). Core stays open.
    */
   close(): Promise<void>;
 }
@@ -90,7 +90,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     url: `http://${host.includes(":") ? `[${host.replace(/[[\]]/g, "")}]` : host}:${address.port}`,
     port: address.port,
-    close: () => stop(server, sockets, stopping),
+    async close() {
+      const stopped = stop(server, sockets, stopping);
+      await Promise.all([stopped, ...(options.mounts ?? []).map((mount) => mount.close())]);
+    },
   };
 }
 

@@ -1,11 +1,14 @@
 import {
   type AnyOperation,
   type Backend,
+  type Core,
+  type CoreOptions,
+  type DatabaseStore,
   describeStore,
+  type EmbeddedStore,
   type Environment,
   type FoundStore,
   findStore,
-  localBackend,
   openCore,
   openStore,
   readStoreSettings,
@@ -13,6 +16,8 @@ import {
   StoreError,
   TidebaseError,
 } from "@tidebase/core";
+import { shareCore } from "./api/shared-core.ts";
+import { checkSettings, isReadOnly } from "./settings.ts";
 
 /** Which store the tools work on, how it was found and what may be done to it. */
 export interface StoreInfo {
@@ -33,6 +38,11 @@ export interface StoreInfo {
 export interface Connection {
   readonly backend: Backend;
   readonly store: StoreInfo;
+  /**
+   * Opens a core to serve this store's API with; the tools' calls go to it from then on. Only of the
+   * embedded store, when it may be written.
+   */
+  readonly serve?: (options: Pick<CoreOptions, "limits" | "webhooks">) => Core;
   close(): Promise<void>;
 }
 
@@ -43,12 +53,20 @@ export interface LazyConnection {
   close(): Promise<void>;
 }
 
-/** Nothing is opened before the first `get`. */
-export function connectLazily(open: () => Promise<Connection>): LazyConnection {
+/** Nothing is opened before the first `get`; `isOpening` while that is under way. */
+export function connectLazily(
+  open: () => Promise<Connection>,
+): LazyConnection & { isOpening(): boolean } {
   let opening: Promise<Connection> | undefined;
+  let isOpening = false;
 
   async function get(): Promise<Connection> {
-    opening ??= open();
+    if (opening === undefined) {
+      isOpening = true;
+      opening = open().finally(() => {
+        isOpening = false;
+      });
+    }
     const mine = opening;
     try {
       return await mine;
@@ -63,7 +81,7 @@ export function connectLazily(open: () => Promise<Connection>): LazyConnection {
     opening = undefined;
     await connection?.close();
   }
-  return { get, close };
+  return { get, isOpening: () => isOpening, close };
 }
 
 /** Where to look for the store, and what may be done to it. */
@@ -85,43 +103,52 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
   const { env, cwd } = options;
   let tried: string | undefined;
   try {
+    checkSettings(env);
     const found = await findStore(env, { remote: true, cwd });
     tried = describeStore(found);
     const store = describe(found, tried, options);
-    const readOnly = store.access === "read_only";
-    if (found.kind === "remote") {
-      const backend = guard(remote(found), readOnly);
-      return { backend, store, close: () => backend.close() };
-    }
-    // The embedded store is Tidebase's own: bringing it up to date changes nobody's data.
-    const { gateFloor } = readStoreSettings(env);
-    const autoMigrate = !readOnly || found.kind === "embedded";
-    const opened = await openStore(found, { autoMigrate });
-    const { databaseUrl, revive, schema, leave } = opened;
-    const limits = { gateFloor };
-    const webhooks = { sends: false }; // the server sends: it knows where messages may go
-    const core = openCore({
-      ...{ databaseUrl, revive, schema, readOnly, limits, webhooks },
-      poolMax: POOL_MAX,
-    });
-    const scopes = [
-      "read",
-      "operate",
-      ...(options.enqueues === true ? (["enqueue"] as const) : []),
-    ] as const;
-    const actor = { name: "local", scopes, via: "stdio" };
-    return {
-      backend: guard(localBackend(core, actor), readOnly),
-      store: { ...store, description: opened.description },
-      async close() {
-        await core.close();
-        await leave();
-      },
-    };
+    if (found.kind !== "remote") return await openLocal(found, store, options);
+    const backend = guard(remote(found), store.access === "read_only");
+    return { backend, store, close: () => backend.close() };
   } catch (error) {
     if (error instanceof StoreError) throw new StoreFailure(tried, { cause: error });
     throw error;
   }
+}
+
+async function openLocal(
+  found: DatabaseStore | EmbeddedStore,
+  store: StoreInfo,
+  { env, enqueues = false }: OpenOptions,
+): Promise<Connection> {
+  const readOnly = store.access === "read_only";
+  const { gateFloor } = readStoreSettings(env);
+  // The embedded store is Tidebase's own: bringing it up to date changes nobody's data.
+  const autoMigrate = !readOnly || found.kind === "embedded";
+  const opened = await openStore(found, { autoMigrate });
+  const { databaseUrl, revive, schema, leave } = opened;
+  const common = { databaseUrl, revive, schema, readOnly };
+  const limits = { gateFloor };
+  const webhooks = { sends: false }; // the server sends: it knows where messages may go
+  const core = openCore({ ...common, limits, webhooks, poolMax: POOL_MAX });
+  const scopes = ["read", "operate", ...(enqueues ? (["enqueue"] as const) : [])] as const;
+  const { backend, exchange } = shareCore(core, { name: "local", scopes, via: "stdio" });
+
+  function serve(options: Pick<CoreOptions, "limits" | "webhooks">): Core {
+    const next = openCore({ ...common, ...options });
+    exchange(next);
+    return next;
+  }
+
+  return {
+    backend: guard(backend, readOnly),
+    store: { ...store, description: opened.description },
+    ...(found.kind === "embedded" && !readOnly && { serve }),
+    async close() {
+      await backend.close();
+      await leave();
+    },
+  };
 }
 
 /** The store could not be found or opened; `code`, `message` and `fix` are those of the store error. */
@@ -152,6 +179,8 @@ function describe(
   const passedOver = found.kind === "embedded" && found.note !== undefined;
   const pageBase = found.kind === "remote" ? baseOf(found.url) : readStoreSettings(env).publicUrl;
   const rest = { kind, foundBy, description, passedOver, pageBase };
+  if (isReadOnly(env))
+    return { ...rest, access: "read_only", accessReason: "TIDEBASE_READ_ONLY is set." };
   if (readOnly) return { ...rest, access: "read_only", accessReason: "Started with --read-only." };
   if (found.kind === "remote")
     return { ...rest, access: "read_write", accessReason: "The scopes of the API key decide." };

@@ -25,17 +25,6 @@ export class ToolFailure extends Error {
   }
 }
 
-/** No tool has this name. */
-export function unknownTool(name: string, names: readonly string[]): ToolFailure {
-  const guess = closest(name, names);
-  return new ToolFailure({
-    code: "tool_not_found",
-    message: "No tool has that name.",
-    fix: guess === undefined ? `Call one of: ${names.join(", ")}.` : `Did you mean ${guess}?`,
-    retryable: false,
-  });
-}
-
 const ISSUES_MAX = 5;
 
 /** The arguments do not fit the tool's schema: which, why, and what was probably meant. */
@@ -63,10 +52,10 @@ export function badArguments(input: z.ZodObject, error: z.ZodError): ToolFailure
 
 /** Arguments come from the agent; what it may have copied from a run is not repeated. */
 function explain(issue: z.core.$ZodIssue): string {
-  if (issue.code === "unrecognized_keys") {
-    const plain = issue.keys.filter((key) => /^\w{1,40}$/.test(key));
-    return `There is no argument ${plain.length === 0 ? "of that name" : plain.join(", ")}.`;
-  }
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.length === 1
+      ? "There is no argument of that name."
+      : `There are no arguments of these ${issue.keys.length} names.`;
   return `${issue.path.join(".")}: ${issue.message}.`;
 }
 
@@ -110,6 +99,16 @@ function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefin
       return "Check the id; tidebase_list_runs finds the run you mean.";
     case "run_changed":
       return "Call again with dryRun true, decide on its answer and send its seq as asOf.";
+    case "step_not_found":
+      return "Give name and key as tidebase_get_run shows the step under untrusted (include: steps lists all).";
+    case "step_not_in_review":
+      return "Nothing is to be settled here; tidebase_get_run says how the step stands and what is next.";
+    case "step_not_kept":
+      return "Edit a step that is completed before the one in `from`, or fork from a later step.";
+    case "idempotency_conflict":
+      return "Another call used this key, or made this fork, with other content: read that run, or send another key or reason.";
+    case "schedule_not_found":
+      return "Check the name; tidebase_list_schedules shows the schedules.";
     case "version_not_found":
       return "Leave `version` out: tidebase_get_state then names the latest and recent versions.";
     case "gate_not_found":
@@ -128,7 +127,7 @@ function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefin
     case "store_read_only":
       return `${store?.accessReason ?? ""} tidebase_get_run still tells whether a rerun is safe.`.trim();
     case "scope_missing":
-      return "Ask the human for a key with that scope: TIDEBASE_API_KEY of tidebase-mcp. An assistant's has `read` and `operate`; to start runs also `enqueue`.";
+      return "Ask the human for a key with that scope: TIDEBASE_API_KEY of tidebase-mcp, or the bearer key over HTTP. An assistant's has `read` and `operate`; to start runs also `enqueue`.";
     case "key_missing":
     case "key_invalid":
       return "Set TIDEBASE_API_KEY to a key of this server (`tidebase keys create <name> --scopes read` makes one) and restart tidebase-mcp.";
@@ -149,14 +148,17 @@ function pathsOf(issues: unknown): string {
 
 const ID = /^[a-z]+_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The ids and numbers of an error's data; all other members may hold what somebody wrote. */
+/** The ids and numbers of an error's data, and the names of our members; all others may hold what somebody wrote. */
 function speaking(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const entries = Object.entries(data).filter(
     ([, value]) => typeof value === "number" || (typeof value === "string" && ID.test(value)),
   );
-  for (const name of ["scope", "required", "status"]) {
+  for (const name of ["scope", "required", "status", "stepStatus"]) {
     const word = data[name];
     if (typeof word === "string" && /^[a-z_]{1,20}$/.test(word)) entries.push([name, word]);
   }
+  const { differs } = data;
+  if (Array.isArray(differs) && differs.every((name) => /^[a-zA-Z]{1,20}$/.test(name)))
+    entries.push(["differs", differs]);
   return Object.fromEntries(entries);
 }

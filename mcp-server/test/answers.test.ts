@@ -1,5 +1,8 @@
+import { randomBytes, randomUUID } from "node:crypto";
 import fc from "fast-check";
+import { countTokens } from "gpt-tokenizer";
 import { expect, test } from "vitest";
+import { estimateTokens } from "../src/answers/estimate.ts";
 import { fit } from "../src/answers/fit.ts";
 import { age } from "../src/answers/time.ts";
 import { quote, quoteJson } from "../src/answers/untrusted.ts";
@@ -48,6 +51,18 @@ test("an answer is cut in a fixed order: detail, text, rows from the end", () =>
   expect(answer).toMatchObject({ detail: false, text: 60 });
   expect(Buffer.byteLength(JSON.stringify(answer))).toBeLessThanOrEqual(2000);
   expect(answer.rows).toBeGreaterThan(25);
+});
+
+test.each([
+  ["ids", JSON.stringify(Array.from({ length: 50 }, () => ({ runId: `run_${randomUUID()}` })))],
+  ["escapes", "x7 äö\\u{7}\\u{e0041}".repeat(50)],
+  ["noise", randomBytes(600).toString("base64")],
+  ["emoji", "👩‍👩‍👧🔥𝔘".repeat(50)],
+  ["Japanese", "実行は失敗しました。もう一度".repeat(20)],
+  ["a stack", "    at Object.run (/srv/app/dist/index.js:12:34)\n".repeat(20)],
+  ["nested JSON", JSON.stringify(JSON.stringify({ a: [1, 'c"d'], x: "y\n" }).repeat(20))],
+])("the estimate of what %s costs is at most a tenth too low", (_, text) => {
+  expect(estimateTokens(text)).toBeGreaterThan(countTokens(text) * 0.9);
 });
 
 test.each([

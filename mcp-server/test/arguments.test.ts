@@ -1,13 +1,18 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readArguments } from "../src/arguments.ts";
+import { isReadOnly } from "../src/settings.ts";
+import { toolsFor } from "../src/tools/index.ts";
 
-test("without options it serves the runs, the gates and the operator's tools", () => {
-  expect(readArguments([])).toEqual({
-    kind: "serve",
-    readOnly: false,
-    allowWrites: false,
-    toolsets: ["runs", "gates", "ops"],
-  });
+const USUAL = {
+  readOnly: false,
+  allowWrites: false,
+  toolsets: ["runs", "gates", "ops"],
+  tools: [],
+};
+
+test("without options it serves the runs, the gates and the operator's tools, and the API", () => {
+  expect(readArguments([])).toEqual({ kind: "serve", ...USUAL, api: true });
+  expect(readArguments(["--no-http"])).toEqual({ kind: "serve", ...USUAL, api: false });
 });
 
 test("sets of tools are read as a list", () => {
@@ -26,3 +31,83 @@ test.each(["runs,opps", "", "runs,"])(
     });
   },
 );
+
+describe("single tools", () => {
+  const named = (...given: string[]) => {
+    const request = readArguments(given);
+    if (request.kind !== "serve") throw new Error(`It is ${JSON.stringify(request)}.`);
+    return toolsFor(request).map(({ name }) => name);
+  };
+
+  test("are offered alone, with or without the prefix", () => {
+    expect(named("--tools", "tidebase_get_run, overview")).toEqual([
+      "tidebase_overview",
+      "tidebase_get_run",
+    ]);
+    expect(named("--tools", "enqueue_run")).toEqual(["tidebase_enqueue_run"]);
+  });
+
+  test("come besides the sets that are named with them", () => {
+    const gates = named("--toolsets", "gates");
+    const both = named("--toolsets", "gates", "--tools", "get_run,list_gates");
+    expect([...both].sort()).toEqual([...gates, "tidebase_get_run"].sort());
+  });
+
+  test("that write are left out when nothing may be written", () => {
+    expect(named("--tools", "get_run,cancel_run,enqueue_run", "--read-only")).toEqual([
+      "tidebase_get_run",
+    ]);
+  });
+
+  test.each([
+    ["get_runs", "Did you mean tidebase_get_run?"],
+    ["tidebase_overveiw", "Did you mean tidebase_overview?"],
+    ["", "Take some of tidebase_overview,"],
+    ["zzzzzzzzzzzzzzz", "Take some of tidebase_overview,"],
+  ])("%j is refused with the closest", (name, way) => {
+    expect(readArguments(["--tools", `list_runs,${name}`])).toEqual({
+      kind: "refused",
+      because: expect.stringContaining(`no tool ${JSON.stringify(name)}. ${way}`),
+    });
+  });
+});
+
+test("the subcommand http has the same options, an address and a port", () => {
+  const given = ["http", "--read-only", "--port", "0", "--host", "::1", "--tools=get_run"];
+  expect(readArguments(given)).toEqual({
+    kind: "http",
+    readOnly: true,
+    allowWrites: false,
+    toolsets: [],
+    tools: ["tidebase_get_run"],
+    port: 0,
+    host: "::1",
+  });
+  expect(readArguments(["http"])).toMatchObject({ ...USUAL, port: undefined, host: undefined });
+  expect(readArguments(["http", "--help"])).toEqual({ kind: "help" });
+});
+
+test("what follows install is its own", () => {
+  const args = ["--client", "cursor", "--help"];
+  expect(readArguments(["install", ...args])).toEqual({ kind: "install", args });
+});
+
+test.each([
+  [["htpp"], 'no subcommand "htpp". Did you mean http?'],
+  [["serve"], 'no subcommand "serve".'],
+  [["--read-only", "http"], "http"],
+  [["http", "--no-http"], "--no-http"],
+  [["http", "--port", "65536"], "no number from 0 to 65535"],
+  [["--port", "1"], "--port"],
+])("%j is refused", (given, because) => {
+  expect(readArguments(given)).toEqual({
+    kind: "refused",
+    because: expect.stringContaining(because),
+  });
+});
+
+test("TIDEBASE_READ_ONLY is believed unless it says no", () => {
+  const said = (value?: string) => isReadOnly({ TIDEBASE_READ_ONLY: value });
+  expect(["1", "true", "yes", "", "on"].map(said)).toEqual([true, true, true, true, true]);
+  expect([undefined, "0", "false"].map(said)).toEqual([false, false, false]);
+});

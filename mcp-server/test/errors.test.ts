@@ -42,5 +42,5 @@ test("a version that is not there says how to find those that are", async () => 
 test("a read-only server refuses to write even a tool it does not list", async () => {
   expect((await observer.call("tidebase_overview")).access).toBe("read_only");
   const error = await observer.refused("tidebase_recover_run", { runId: NOBODY });
-  expect(error).toMatchObject({ code: "tool_not_found" });
+  expect(error).toMatchObject({ code: "store_read_only", fix: expect.stringContaining("human") });
 });

@@ -1,4 +1,5 @@
 import { ListToolsResultSchema, type Tool } from "@modelcontextprotocol/sdk/types.js";
+import { countTokens } from "gpt-tokenizer";
 import { expect, test } from "vitest";
 import { INSTRUCTIONS } from "../src/instructions.ts";
 import { TOOLSETS } from "../src/tool.ts";
@@ -22,13 +23,20 @@ const NAMES = [
   "tidebase_list_schedules",
   "tidebase_resolve_gate",
   "tidebase_recover_run",
+  "tidebase_review_step",
+  "tidebase_fork_run",
   "tidebase_cancel_run",
   "tidebase_manage_queue",
   "tidebase_manage_schedule",
 ];
 const STARTS = "tidebase_enqueue_run";
-const DESTROYS = ["tidebase_resolve_gate", "tidebase_recover_run", "tidebase_cancel_run"];
-const WRITES = [...DESTROYS, "tidebase_manage_queue", "tidebase_manage_schedule", STARTS];
+const DESTROYS = ["resolve_gate", "recover_run", "review_step", "cancel_run"].map(nameOf);
+const CHANGES = ["fork_run", "manage_queue", "manage_schedule"].map(nameOf);
+const WRITES = [...DESTROYS, ...CHANGES, STARTS];
+
+function nameOf(verb: string): string {
+  return `tidebase_${verb}`;
+}
 
 test("the list has one order, and leaves out what writes when nothing may be written", async () => {
   expect(await namesOf(usual)).toEqual(NAMES);
@@ -57,8 +65,25 @@ test("the list and the instructions fit an agent's attention", async () => {
   expect(all.client.getInstructions()).toBe(INSTRUCTIONS);
   expect(INSTRUCTIONS.length).toBeLessThanOrEqual(1500);
   for (const { description = "" } of tools) expect(description.length).toBeLessThanOrEqual(350);
-  const read = tools.map(({ name, description, inputSchema }) => [name, description, inputSchema]);
-  expect(Buffer.byteLength(JSON.stringify(read)) / 4).toBeLessThan(2600); // of 2,800: two tools are still to come
+});
+
+/** Tokens of what clients load of a tool before anybody calls it: without and with the schema of its answers. */
+function costOf({ name, description, inputSchema, outputSchema }: Tool): [number, number] {
+  const called = countTokens(JSON.stringify({ name, description, inputSchema }));
+  return [called, called + countTokens(JSON.stringify(outputSchema))];
+}
+
+test("the definitions of all tools cost 2,800 tokens at most, and 6,000 with their answers' schemas", async () => {
+  const rows = (await toolsOf(all)).map((tool) => [tool.name, ...costOf(tool)] as const);
+  const [called, whole] = [1, 2].map((column) =>
+    rows.reduce((sum, row) => sum + Number(row[column]), 0),
+  );
+  const table = [...rows, ["all", called, whole]].map(([name, ...costs]) =>
+    [String(name).padEnd(26), ...costs.map((cost) => String(cost).padStart(6))].join(""),
+  );
+  process.stdout.write(`${["Tokens of the definitions:", ...table].join("\n")}\n`);
+  expect(called).toBeLessThanOrEqual(2800);
+  expect(whole).toBeLessThanOrEqual(6000);
 });
 
 test("every tool says by all four hints what it may do", async () => {

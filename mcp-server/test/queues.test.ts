@@ -124,6 +124,7 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
     expect(again).toMatchObject({ runId: made.runId, outcome: "existing" });
     const other = await agent.refused("tidebase_enqueue_run", { ...given, input: {} });
     expect(other).toMatchObject({ code: "idempotency_conflict", runId: made.runId });
+    expect(other.differs).toEqual(["input"]);
     const { runId } = made;
     const answer = await agent.call("tidebase_get_run", { runId, include: ["input"] });
     expect(answer).toMatchObject({
@@ -152,6 +153,9 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
     expect(moved).toMatchObject({ code: "run_changed", seq: dry.seq });
     const done = await agent.call("tidebase_cancel_run", act);
     expect(done).toMatchObject({ applied: true, status: "cancelled", descendants: 2 });
+    const late = await agent.call("tidebase_cancel_run", { ...act, asOf: 999 });
+    expect(late).toMatchObject({ applied: false, status: "cancelled", seq: done.seq });
+    expect(late.hints).toEqual([expect.stringContaining("cancelled already")]);
     const after = await agent.call("tidebase_get_run", { runId });
     expect(after.children.counts).toEqual([{ status: "cancelled", count: 2 }]);
     expect(after.untrusted.data).toMatchObject({

@@ -79,6 +79,25 @@ describe("schedules", () => {
     expect(fires).toEqual([expect.objectContaining({ kind: "manual", outcome: "manual", runId })]);
   });
 
+  test("a dry run refuses what the call would refuse, also where only a stored part is in the way", async () => {
+    const refusals = async (given: object) => {
+      const input = { action: "upsert", cron: "0 3 * * *", ...given };
+      const dry = await agent.refused("tidebase_manage_schedule", input);
+      const real = await agent.refused("tidebase_manage_schedule", { ...input, dryRun: false });
+      expect(dry).toEqual(real);
+      return dry.code;
+    };
+    const other = { name: `refused ${name}`, workflow: "x" };
+    const all = { catchUp: "all", overlap: "skip" };
+    expect(await refusals({ ...other, ...all })).toBe("schedule_contradiction");
+    expect(await refusals({ ...other, catchUp: "all" })).toBe("schedule_contradiction");
+    expect(await refusals({ ...other, queue: "a b" })).toBe("input_invalid");
+    expect(await refusals({ ...other, name: ".." })).toBe("input_invalid");
+    const stored = { ...other, action: "upsert", cron: "0 3 * * *", overlap: "cancel" };
+    await agent.call("tidebase_manage_schedule", { ...stored, dryRun: false });
+    expect(await refusals({ name: other.name, catchUp: "all" })).toBe("schedule_contradiction");
+  });
+
   test.each([
     [{ cron: "0 3 * *", workflow: "x" }, "five fields"],
     [{ cron: "99 IGNORE * * *", workflow: "x" }, "minute (as given)"],

@@ -1,4 +1,5 @@
 import { createServer, type Server } from "node:net";
+import { cancelRun } from "@tidebase/core";
 import { describe, expect, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { connectLazily, openConnection } from "../src/connection.ts";
@@ -53,6 +54,10 @@ describe("a server that cannot be reached", () => {
 test.each([
   // biome-ignore lint/suspicious/noTemplateCurlyInString: what a client that fills nothing in passes on
   [{ TIDEBASE_DATABASE_URL: "${DATABASE}" }, "variable_unexpanded", "TIDEBASE_DATABASE_URL"],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the same
+  [{ TIDEBASE_RUN_ID: "${RUN}" }, "variable_unexpanded", "TIDEBASE_RUN_ID"],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the same
+  [{ TIDEBASE_PORT: "73${PORT}" }, "variable_unexpanded", "TIDEBASE_PORT"],
   [{ TIDEBASE_URL: " " }, "variable_empty", "TIDEBASE_URL"],
   [{ TIDEBASE_DATABASE_URL: "mysql://x:secret@y/z" }, "variable_invalid", "TIDEBASE_DATABASE_URL"],
 ])("%j is %s, and the variable is named", async (env, code, name) => {
@@ -93,6 +98,19 @@ test("concurrent first calls share one opening; a failed one is forgotten", asyn
   expect(one).toBe(two);
   expect(openings).toBe(2);
   await connection.close();
+});
+
+test("TIDEBASE_READ_ONLY wins over --allow-writes, and is named as the reason", async () => {
+  const env = { TIDEBASE_DATABASE_URL: db.url, TIDEBASE_READ_ONLY: "1" };
+  const opened = await openConnection({ env, cwd: "/", readOnly: true, allowWrites: true });
+  expect(opened.store).toMatchObject({
+    access: "read_only",
+    accessReason: "TIDEBASE_READ_ONLY is set.",
+  });
+  const { runId } = await db.begun();
+  const cancelling = opened.backend.execute(cancelRun, { runId });
+  await expect(cancelling).rejects.toMatchObject({ code: "store_read_only" });
+  await opened.close();
 });
 
 describe("a database on another machine", () => {

@@ -10,7 +10,7 @@ export interface Operations {
   /** Queue up to 1,000 runs in one commit, each with its own outcome. */
   "runs.enqueue": {
     input: { items: ReadonlyArray<{ runId?: string; workflow: string; input?: unknown; inputMeta?: unknown; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; deadlineMs?: number; idempotencyKey?: string; webhooks?: ReadonlyArray<string>; priority?: number; maxAttempts?: number; backoff?: { minMs?: number; factor?: number; maxMs?: number }; concurrencyKey?: string; queue?: string; dedupeKey?: string; delayMs?: number; runAt?: string; ttlMs?: number }> };
-    output: { results: ReadonlyArray<{ runId?: string; status?: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; outcome: "created" | "existing" | "deduplicated" | "idempotency_conflict" | "input_refused" }> };
+    output: { results: ReadonlyArray<{ runId?: string; status?: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; outcome: "created" | "existing" | "deduplicated" | "idempotency_conflict" | "input_refused"; differs?: ReadonlyArray<string> }> };
     error: "payload_too_large" | "webhook_not_found";
   };
   /** Take the run's lease and get its journal; a completed run answers with its result. */
@@ -58,13 +58,13 @@ export interface Operations {
   /** One run with its step counts and the verdict: is it safe to rerun? */
   "runs.get": {
     input: { runId: string; include?: ReadonlyArray<"input" | "result"> };
-    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null; runAt: string | null; priority: number; maxAttempts: number | null; deadlineAt: string | null; dedupeKey: string | null; concurrencyKey: string | null; cancelReason: string | null; cancelledBy: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "recover" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; children?: ReadonlyArray<string>; queue?: string; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
+    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; forkedFrom: { runId: string; atSeq: number } | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null; runAt: string | null; priority: number; maxAttempts: number | null; deadlineAt: string | null; dedupeKey: string | null; concurrencyKey: string | null; cancelReason: string | null; cancelledBy: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "recover" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; children?: ReadonlyArray<string>; queue?: string; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
     error: "run_not_found";
   };
   /** Runs, newest first, filtered; a page at a time. */
   "runs.list": {
-    input: { status?: ReadonlyArray<"pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled">; workflow?: string; queue?: string; parentRunId?: string; tag?: string; failureClass?: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; idempotencyKey?: string; search?: string; since?: string; until?: string; limit?: number; cursor?: string };
-    output: { runs: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null }>; nextCursor: string | null };
+    input: { status?: ReadonlyArray<"pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled">; workflow?: string; queue?: string; parentRunId?: string; forkedFrom?: string; tag?: string; failureClass?: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error"; idempotencyKey?: string; search?: string; since?: string; until?: string; limit?: number; cursor?: string };
+    output: { runs: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; forkedFrom: { runId: string; atSeq: number } | null }>; nextCursor: string | null };
     error: "cursor_invalid";
   };
   /** Is it safe to rerun? The answer with its reasons, step by step, and the next action. */
@@ -79,10 +79,16 @@ export interface Operations {
     output: { dryRun: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; seq: number; replayedSteps: number; runAgain: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; held: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; next: string };
     error: "run_not_found" | "run_completed" | "run_cancelled" | "run_leased" | "run_waiting" | "run_changed" | "dedupe_conflict";
   };
+  /** Make a new run from a moment of another: what was completed by then is kept, the rest runs again; a dry run says which. */
+  "runs.fork": {
+    input: { runId: string; from?: { name: string; key?: string }; atSeq?: number; edit?: { name: string; key?: string; output: unknown; outputMeta?: unknown }; input?: unknown; inputMeta?: unknown; forkRunId?: string; queue?: string | null; reason?: string; dryRun?: boolean; asOf?: number };
+    output: { dryRun: boolean; runId: string | null; created: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; workflow: string; queue: string | null; forkedFrom: { runId: string; atSeq: number }; seq: number; keptSteps: number; kept: ReadonlyArray<{ name: string; key: string; edited: boolean }>; runAgainSteps: number; repeatedEffects: number; runAgain: ReadonlyArray<{ name: string; key: string; status: "begun" | "completed" | "failed_retryable" | "manual_review" | "failed"; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; repeatsEffects: boolean; why: string }>; gatesAskedAgain: ReadonlyArray<{ name: string; key: string; status: string }>; childrenAnew: ReadonlyArray<{ name: string; key: string; runId: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" }>; timersAnew: ReadonlyArray<{ name: string; key: string }>; signals: number; streams: ReadonlyArray<{ stream: string; version: number }>; warnings: ReadonlyArray<string>; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; next: string };
+    error: "run_not_found" | "step_not_found" | "step_not_kept" | "event_not_found" | "run_changed" | "idempotency_conflict" | "payload_too_large";
+  };
   /** Cancel a run and the children that are not detached; a dry run says what that reaches. */
   "runs.cancel": {
     input: { runId: string; reason?: string; dryRun?: boolean; asOf?: number };
-    output: { dryRun: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; seq: number; descendants: number };
+    output: { dryRun: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; already: boolean; seq: number; descendants: number };
     error: "run_not_found" | "run_completed" | "run_changed";
   };
   /** Give a run another deadline, or none. */
@@ -106,7 +112,7 @@ export interface Operations {
   /** Counts of the runs that are not final, and those that need somebody, by id. */
   "runs.overview": {
     input: {  };
-    output: { counts: Record<string, unknown>; finishedLastDay: number; stalled: number; openGates: number; oldestGateAt: string | null; attention: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; updatedAt: string }> };
+    output: { counts: Record<string, unknown>; finishedLastDay: number; stalled: number; openGates: number; oldestGateAt: string | null; attention: ReadonlyArray<{ runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; updatedAt: string }>; now: string };
     error: never;
   };
   /** Take the leases of runs that wait in the queue; waits for one when there is none. */
@@ -339,7 +345,7 @@ export interface Operations {
   };
   /** Create the children of a run, or find those that their names and keys already made. */
   "children.create": {
-    input: { runId: string; epoch: number; grantId: string; children: ReadonlyArray<{ name: string; key?: string; workflow: string; input?: unknown; inputMeta?: unknown; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; deadlineMs?: number; queue?: string; priority?: number; maxAttempts?: number; concurrencyKey?: string; keyLimit?: number; delayMs?: number; detached?: boolean }> };
+    input: { runId: string; epoch: number; grantId: string; children: ReadonlyArray<{ name: string; key?: string; workflow: string; input?: unknown; inputMeta?: unknown; tags?: ReadonlyArray<string>; metadata?: Record<string, unknown>; deadlineMs?: number; queue?: string; priority?: number; maxAttempts?: number; concurrencyKey?: string; keyLimit?: number; delayMs?: number; detached?: boolean; fanoutSize?: number }> };
     output: { results: ReadonlyArray<{ runId: string; outcome: "created" | "existing" | "child_mismatch"; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" }> };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large" | "run_too_wide" | "run_too_deep";
   };
@@ -425,6 +431,7 @@ export const routes = {
   "runs.list": "GET /v1/runs",
   "runs.verdict": "GET /v1/runs/:runId/verdict",
   "runs.recover": "POST /v1/runs/:runId/recover",
+  "runs.fork": "POST /v1/runs/:runId/fork",
   "runs.cancel": "POST /v1/runs/:runId/cancel",
   "runs.deadline": "POST /v1/runs/:runId/deadline",
   "cleanups.begin": "POST /v1/runs/:runId/cleanup",
@@ -504,6 +511,8 @@ export type ErrorCode =
   | "method_not_allowed"
   | "run_not_found"
   | "step_not_found"
+  | "event_not_found"
+  | "step_not_kept"
   | "version_not_found"
   | "run_in_queue"
   | "dedupe_conflict"

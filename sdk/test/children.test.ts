@@ -86,6 +86,8 @@ test("what cannot be a child is refused before any request for it", async () => 
   expect(await refused(({ child }) => child("p", part, { queue: "q" }))).toBe("input_invalid");
   expect(await refused(({ child }) => child("p", {} as never))).toBe("input_invalid");
   expect(await refused(({ child }) => child("", part))).toBe("input_invalid");
+  const strange = { idempotencyKey: "k" } as object;
+  expect(await refused(({ child }) => child("p", part, strange))).toBe("input_invalid");
   expect(await refused(({ child }) => child("p", "unknown"))).toBe("workflow_not_registered");
   const twice = ({ child }: Run<undefined>) => Promise.all([child("p", part), child("p", part)]);
   expect(await refused(twice)).toBe("duplicate_step");

@@ -45,8 +45,20 @@ test("a dedupe key gives the active run, an idempotency key the first one, and o
   const other = tidebase.enqueue("keyed", { idempotencyKey: "i", input: 2 });
   await expect(other).rejects.toMatchObject({
     code: "idempotency_conflict",
-    data: { runId: one.runId },
+    data: { runId: one.runId, differs: ["input"] },
   });
+  await expect(other).rejects.toThrow("with other content (differs: input)");
+});
+
+test("an option that does not exist is refused, with those that do", async () => {
+  const mistyped = { idempotencykey: "k" };
+  const one = server.tidebase.enqueue("mistyped", mistyped as object);
+  await expect(one).rejects.toThrow(
+    /there is no option idempotencykey\. It takes .*idempotencyKey/,
+  );
+  const many = server.tidebase.enqueueMany("mistyped", [{}, { delayMs: 5 } as object]);
+  await expect(many).rejects.toMatchObject({ code: "input_invalid" });
+  expect((await server.tidebase.runs.list({ workflow: "mistyped" })).runs).toEqual([]);
 });
 
 test("an enqueue whose answer was lost is sent again and finds its own run", async () => {

@@ -284,7 +284,24 @@ test("other children than were recorded are child_mismatch, and what is no fan-o
   expect(await refused([], { join: "any" })).toBe("input_invalid");
   expect(await refused("no list")).toBe("input_invalid");
   expect(await refused(parts([1], broken), { maxConcurrency: 0 })).toBe("input_invalid");
+  expect(await refused(parts([1], broken), { join: "bogus" })).toBe("input_invalid");
+  expect(await refused(parts([1], broken), { concurrency: 2 })).toBe("input_invalid");
+  expect(await refused([{ workflow: broken, input: 1, queue: "q" }])).toBe("input_invalid");
   expect(await refused(parts([1, 2], broken).map((one) => ({ ...one, key: "k" })))).toBe(
     "input_invalid",
   );
+});
+
+test("a limit that is too large and a fan-out that is too wide are refused in the words of the caller, with no child made", async () => {
+  const queue = "too-large";
+  const tooMany = server.tidebase.run("parent", ({ fanout }) =>
+    fanout("parts", parts([1], "part"), { queue, maxConcurrency: 1e9 }),
+  );
+  await expect(tooMany).rejects.toThrow("maxConcurrency must be a whole number from 1 to 1000000");
+  const runId = newRunId();
+  const tooWide = server.tidebase.run("parent", { runId }, ({ fanout }) =>
+    fanout("parts", parts(Array.from({ length: 10_001 }).fill(1), "part"), { queue }),
+  );
+  await expect(tooWide).rejects.toMatchObject({ code: "run_too_wide" });
+  expect(await childrenOf(runId)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,6 +69,18 @@ test("an installed server records the steps of a program that uses the installed
     server.kill("SIGTERM");
     await ended;
   }
+});
+
+test("the installed MCP server is found by npx and says the version of its package", async () => {
+  const npx = process.platform === "win32" ? "npx.cmd" : "npx";
+  const { stdout } = await run(npx, ["--no-install", "tidebase-mcp", "--version"], { cwd: folder });
+  const place = join(folder, "node_modules", "@tidebase", "mcp");
+  const { version, mcpName } = JSON.parse(await readFile(join(place, "package.json"), "utf8"));
+  expect(stdout).toBe(`${version}\n`);
+  expect(mcpName).toMatch(/^io\.github\./);
+  const files = await readdir(place);
+  for (const file of ["README.md", "LICENSE", "THIRD-PARTY.txt", "docs", "migrations"])
+    expect(files).toContain(file);
 });
 
 test("the installed MCP server answers initialize before it touches the database, within 500 ms warm", async () => {

@@ -68,10 +68,10 @@ async function enqueue(
 
 /** Throws CommandError for a run that was not queued. */
 function refuse({ results }: Answer<typeof enqueueRuns>): void {
-  for (const { outcome, runId } of results)
+  for (const { outcome, runId, differs } of results)
     if (outcome === "idempotency_conflict" || outcome === "input_refused") {
       const { title: message, detail: fix } = ERRORS[outcome];
-      throw new CommandError(outcome, { message, fix, data: { runId } });
+      throw new CommandError(outcome, { message, fix, data: { runId, differs } });
     }
 }
 

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { canAsk, confirm } from "../confirm.ts";
 import { UsageError } from "../failure.ts";
+import { instant } from "../options.ts";
 import { count } from "../output.ts";
 import { redriveText } from "../queue-text.ts";
 import type { Answer } from "../run-text.ts";
@@ -10,17 +11,20 @@ import { tell, withBackend } from "../stores.ts";
 
 const HELP = `
 Dead letters are failed runs of the queue. They are counted first; only what was counted is queued again,
-with fresh attempts, and recorded steps never run again. Runs that wait for a review are left out unless
+with fresh attempts, and recorded steps never run again. --until, as the dry run says it, queues exactly what
+that counted. Runs that wait for a review are left out unless
 --failure-class manual_review asks for them.
 
 Examples:
   $ tidebase queues redrive mail --dry-run
+  $ tidebase queues redrive mail --until 2030-01-31T12:00:00.000Z --yes
   $ tidebase queues redrive mail --failure-class max_attempts --search "rate limit" --yes`;
 
 interface RedriveOptions {
   readonly failureClass?: string;
   readonly workflow?: string;
   readonly search?: string;
+  readonly until?: string;
   readonly dryRun?: boolean;
   readonly yes?: boolean;
 }
@@ -36,6 +40,11 @@ export function addRedriveCommand(queues: Command, cli: Cli): void {
     .addOption(new Option("--failure-class <class>", "only these").choices([...FAILURE_CLASSES]))
     .option("--workflow <name>", "only of this workflow")
     .option("--search <text>", "only with this text in their error")
+    .option(
+      "--until <instant>",
+      "only those that had failed by then: what a dry run counted",
+      instant,
+    )
     .option("--dry-run", "count them, and change nothing")
     .option("--yes", "do not ask; needed where nobody can be asked")
     .addHelpText("after", HELP)
@@ -61,7 +70,24 @@ async function redrive(
     await confirm(cli, { does, word: "redrive", yes });
     return await redriveAll(cli, backend, { ...input, until: counted.until });
   });
-  await printAnswer(cli, done, (answer) => redriveText(cli.paint, answer));
+  await printAnswer(cli, done, (answer) =>
+    redriveText(cli.paint, answer, againOf(queue, filter, answer.until)),
+  );
+}
+
+/** The command that queues again what this dry run has counted. */
+function againOf(
+  queue: string,
+  { failureClass, workflow, search }: RedriveOptions,
+  until: string,
+): string[] {
+  return [
+    ...["queues", "redrive", queue],
+    ...(failureClass === undefined ? [] : ["--failure-class", failureClass]),
+    ...(workflow === undefined ? [] : ["--workflow", workflow]),
+    ...(search === undefined ? [] : ["--search", search]),
+    ...["--until", until, "--yes"],
+  ];
 }
 
 /** Goes on while there are more, and while it gets on: runs that are left alone match again. */

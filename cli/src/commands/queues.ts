@@ -3,8 +3,8 @@ import type { Command } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { UsageError } from "../failure.ts";
 import { limitOrNone, wholeNumber } from "../options.ts";
-import { shellLine } from "../output.ts";
-import { queuesText, queueText, stateText } from "../queue-text.ts";
+import { shellLine, tidebaseLine } from "../output.ts";
+import { isUnknown, queuesText, queueText, stateText } from "../queue-text.ts";
 import { type Answer, asRead } from "../run-text.ts";
 import { tell, withBackend } from "../stores.ts";
 
@@ -104,6 +104,11 @@ function addReadCommands(queues: Command, cli: Cli): void {
     .action(async (queue: string) => {
       const found = await withBackend(cli, (backend) => backend.execute(getQueue, { queue }));
       await printAnswer(cli, found, (answer) => queueText(cli.paint, asRead(answer)));
+      if (isUnknown(found.queue))
+        tell(
+          cli,
+          `Nothing is known of this queue. Known ones: ${tidebaseLine(["queues", "list"])}`,
+        );
     });
 }
 

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { UsageError } from "../failure.ts";
 import { jsonValue, wholeNumber } from "../options.ts";
-import { count, facts, plain, shellLine } from "../output.ts";
+import { count, facts, plain, shellLine, tidebaseLine } from "../output.ts";
 import { type Answer, asRead, openStepsText, type Read } from "../run-text.ts";
 import { withBackend } from "../stores.ts";
 
@@ -52,7 +52,7 @@ export function addRecoveryCommands(runs: Command, cli: Cli): void {
     .action(async (runId: string, { apply, asOf, reason }: RecoverOptions) => {
       const input = { runId, dryRun: apply !== true, asOf, reason };
       const done = await withBackend(cli, (backend) => backend.execute(recoverRun, input));
-      const again = ["tidebase", "runs", "recover", runId, "--apply", "--as-of", String(done.seq)];
+      const again = ["runs", "recover", runId, "--apply", "--as-of", String(done.seq)];
       await printAnswer(cli, done, (answer) => recoveryText(cli, asRead(answer), again));
     });
   runs
@@ -96,7 +96,7 @@ function recoveryText(
       ["resume hint", hint === null ? undefined : shellLine(hint.command, hint.cwd)],
       ["next", next],
       ["asOf", String(seq)],
-      ["to do it", dryRun ? shellLine(again) : undefined],
+      ["to do it", dryRun ? tidebaseLine(again) : undefined],
     ]) + (open.length === 0 ? "" : `\n${openStepsText(paint, open)}`)
   );
 }

@@ -4,7 +4,7 @@ import { type Cli, printAnswer } from "../cli.ts";
 import { canAsk, confirm } from "../confirm.ts";
 import { UsageError } from "../failure.ts";
 import { spanOrNone, wholeNumber } from "../options.ts";
-import { count, facts, seconds, shellLine } from "../output.ts";
+import { count, facts, seconds, shellLine, tidebaseLine } from "../output.ts";
 import { type Answer, asRead, childrenText } from "../run-text.ts";
 import { tell, withBackend } from "../stores.ts";
 
@@ -87,7 +87,7 @@ async function cancel(
   const done = await withBackend(cli, async (backend) => {
     if (dryRun !== true && yes === true) return await backend.execute(cancelRun, input);
     const found = await backend.execute(cancelRun, { ...input, dryRun: true });
-    if (dryRun === true || found.status === "cancelled") return found;
+    if (dryRun === true || found.already) return found;
     const does = `This ends ${withThose(runId, found)}, for ever.`;
     await confirm(cli, { does, word: "cancel", yes });
     return await backend.execute(cancelRun, input);
@@ -98,16 +98,16 @@ async function cancel(
 type Cancelled = Answer<typeof cancelRun>;
 
 function cancelText({ paint }: Cli, runId: string, done: Cancelled): string {
-  const { dryRun, status, seq } = done;
-  if (!dryRun || status === "cancelled")
-    return `${withThose(runId, done)} ${dryRun ? "was" : "is"} cancelled.\n`;
-  const again = ["tidebase", "runs", "cancel", runId, "--yes", "--as-of", String(seq)];
+  const { dryRun, already, status, seq } = done;
+  if (already) return `${withThose(runId, done)} was cancelled before; nothing was changed.\n`;
+  if (!dryRun) return `${withThose(runId, done)} is cancelled.\n`;
+  const again = ["runs", "cancel", runId, "--yes", "--as-of", String(seq)];
   return facts(paint, [
     ["dry run", "nothing was changed"],
     ["would end", withThose(runId, done)],
     ["status", status],
     ["asOf", String(seq)],
-    ["to do it", shellLine(again)],
+    ["to do it", tidebaseLine(again)],
   ]);
 }
 

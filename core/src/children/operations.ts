@@ -73,6 +73,7 @@ function columnsOf(given: readonly NewChild[], context: Parameters<typeof conten
     concurrencyKeys: each(({ concurrencyKey }) => concurrencyKey),
     keyLimits: each(({ keyLimit }) => keyLimit),
     detached: given.map(({ detached }) => detached),
+    fanoutSizes: each(({ fanoutSize }) => fanoutSize),
   };
 }
 

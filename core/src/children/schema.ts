@@ -37,6 +37,14 @@ export const NewChild = z
       .describe("How many runs of the concurrency key may run at once: a fan-out's limit."),
     delayMs: z.int().min(0).max(315_576_000_000).optional().describe("Not claimed before."),
     detached: z.boolean().default(false).describe("Goes on when its parent is cancelled."),
+    fanoutSize: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .describe(
+        "All children of its name, if they take several calls: none is created unless all have room.",
+      ),
   })
   .refine(
     (child) => child.queue !== undefined || QUEUED.every((option) => child[option] === undefined),

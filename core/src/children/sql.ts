@@ -44,6 +44,7 @@ export const create = statement<
     concurrencyKeys: readonly (string | null)[];
     keyLimits: readonly (number | null)[];
     detached: readonly boolean[];
+    fanoutSizes: readonly (number | null)[];
     maxSteps: number;
     actor: string;
     childrenMax: number;
@@ -67,9 +68,9 @@ export const create = statement<
     select *, row_number() over (partition by name, key order by i) as copy
       from unnest($names::text[], $keys::text[], $workflows::text[], $body_hashes::text[], $inputs::text[], $input_metas::text[],
         $metadatas::text[], $tag_lists::text[], $queues::text[], $priorities::int[], $delays::bigint[], $deadlines::bigint[],
-        $attempts::int[], $concurrency_keys::text[], $key_limits::int[], $detached::boolean[])
+        $attempts::int[], $concurrency_keys::text[], $key_limits::int[], $detached::boolean[], $fanout_sizes::int[])
       with ordinality as t (name, key, workflow, body_hash, input, input_meta, metadata, tags, queue, priority, delay_ms,
-        deadline_ms, max_attempts, concurrency_key, key_limit, detached, i)
+        deadline_ms, max_attempts, concurrency_key, key_limit, detached, fanout_size, i)
   ), known as materialized (
     select item.name, item.key, c.child_run_id, r.workflow, r.body_hash, r.status from item
       cross join lateral (select child_run_id from tidebase.children
@@ -79,12 +80,18 @@ export const create = statement<
   ), missing as materialized (
     select item.*, row_number() over (order by i) as nth from item left join known using (name, key)
      where item.copy = 1 and known.child_run_id is null
+  ), families as (
+    select name, count(*) filter (where known.child_run_id is null) as lacking, max(fanout_size) as size
+      from item left join known using (name, key) where item.copy = 1 group by name
+  ), wanted as materialized (   -- with those of a fan-out that later calls would create
+    select sum(greatest(lacking, size - (
+        select count(*) from tidebase.children where parent_run_id = $run_id::uuid and name = families.name))) as n from families
   ), judged as materialized (
     select held.*, size.n, case
         when held.status = 'cancelled' then 'run_cancelled'
         when not held.fenced then 'lease_lost'
         when held.last_seq <> seen.last_seq then 'again'
-        when size.n + (select count(*) from missing) > $children_max::int then 'run_too_wide'
+        when size.n + (select n from wanted) > $children_max::int then 'run_too_wide'
         when exists (select from missing) and (select max(level) from above) >= $levels_max::int then 'run_too_deep'
       end as refusal
       from held cross join seen

@@ -1,11 +1,12 @@
 import { setMaxListeners } from "node:events";
+import { claimBesides } from "../claim-besides.ts";
 import type { Database } from "../database.ts";
 import type { AllowList, Resolve } from "../webhooks/address.ts";
 import { messageOf } from "./message.ts";
 import { judge } from "./rules.ts";
 import { type Outcome, send } from "./send.ts";
 import { openSlots } from "./slots.ts";
-import { type Claim, claim, settle } from "./sql.ts";
+import { type Claim, claim, settle, toClaim } from "./sql.ts";
 
 /** How a process sends messages. */
 export interface DispatcherOptions {
@@ -57,7 +58,13 @@ export function startDispatcher(db: Database, options: DispatcherOptions): Dispa
 
   async function claimAll(): Promise<void> {
     for (let more = true; more && !stopped && slots.free() > 0; ) {
-      const claimed = await db.many(claim, slots.wanted());
+      const wanted = slots.wanted();
+      const claimed = await claimBesides(db, {
+        sweep: "deliveries",
+        claim: (only) =>
+          db.many(claim, { ...wanted, deliveryIds: only?.map(({ deliveryId }) => deliveryId) }),
+        toClaim: () => db.many(toClaim, wanted),
+      });
       for (const one of claimed)
         if (!one.moot)
           slots.take(one.webhookId, deliver(db, one, options, aborting.signal)).then(look, look);

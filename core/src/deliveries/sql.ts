@@ -1,5 +1,5 @@
 import type { JsonText } from "../json-text.ts";
-import { notQuarantined } from "../quarantine-sql.ts";
+import { notQuarantined, setAside } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
 import { fragment, statement } from "../statement.ts";
 
@@ -101,21 +101,8 @@ export interface Claim {
   readonly gate: JsonText | null;
 }
 
-/**
- * Takes due deliveries: of each webhook its oldest, first of those that keep this process least busy, so that no
- * backlog stands before another's. A claim lasts a minute; whoever dies meanwhile is followed by another process.
- * `sending` is how many this process is sending to each of `webhookIds`, `each` how many it may.
- */
-export const claim = statement<
-  {
-    webhookIds: readonly string[];
-    sending: readonly number[];
-    each: number;
-    limit: number;
-  },
-  Claim
->("deliveries.claim")`
-  with open as materialized (
+/** The due deliveries that a claim takes. */
+const chosen = fragment`with open as materialized (
     select w.webhook_id, w.name, w.url, w.secret, w.decides, coalesce(busy.n, 0) as busy,
       case when w.previous_until > tidebase.now() then w.previous_secret end as previous_secret,
       case when w.failures >= 5 then 1 else $each::int end - coalesce(busy.n, 0) as free
@@ -126,15 +113,44 @@ export const claim = statement<
     select open.*, d.* from open cross join lateral (
       select delivery_id, run_id, seq, type, epoch, due_at, created_at from tidebase.deliveries
        where webhook_id = open.webhook_id and status = 'pending' and due_at <= tidebase.now()
+         and delivery_id <> all (${setAside("deliveries")})
        order by due_at limit greatest(open.free, 0) for no key update skip locked
     ) d
-  ), taken as materialized (
+  ), chosen as materialized (
+    select due.* from due order by busy + row_number() over (partition by webhook_id order by due_at), due_at
+     limit $limit::int
+  )`;
+
+interface Wanted {
+  readonly webhookIds: readonly string[];
+  readonly sending: readonly number[];
+  readonly each: number;
+  readonly limit: number;
+}
+
+/** The deliveries that a claim would take now: nobody takes them. */
+export const toClaim = statement<Wanted, { runId: string; deliveryId: string }>(
+  "deliveries.to_claim",
+)`
+  ${chosen} select run_id, delivery_id from chosen`;
+
+/**
+ * Takes due deliveries: of each webhook its oldest, first of those that keep this process least busy, so that no
+ * backlog stands before another's. A claim lasts a minute; whoever dies meanwhile is followed by another process.
+ * `sending` is how many this process is sending to each of `webhookIds`, `each` how many it may; of `deliveryIds`
+ * alone where they are given.
+ */
+export const claim = statement<
+  Wanted & { readonly deliveryIds?: readonly string[] | undefined },
+  Claim
+>("deliveries.claim")`
+  ${chosen}, taken as materialized (
     select due.*, r.workflow, r.status,
       coalesce(due.type = 'run.invoke' and (r.epoch > due.epoch or r.status in ('completed', 'cancelled')
         or (r.status = 'running' or r.queue is not null) and not r.pushed), false) as moot
-      from (select due.* from due order by busy + row_number() over (partition by webhook_id order by due_at), due_at
-             limit $limit::int) due
+      from chosen due
       left join lateral (select epoch, workflow, status, queue, pushed from tidebase.runs where run_id = due.run_id limit 1) r on true
+     where $delivery_ids::uuid[] is null or due.delivery_id = any ($delivery_ids::uuid[])
   ), claimed as (
     update tidebase.deliveries d set attempts = d.attempts + (not taken.moot)::int,
         status = case when taken.moot then 'delivered' else 'pending' end,
@@ -235,6 +251,7 @@ export const dueDeliveries = {
   due: fragment`exists (
       select from tidebase.webhooks w cross join lateral (
           select from tidebase.deliveries
-           where webhook_id = w.webhook_id and status = 'pending' and due_at <= (select tidebase.now()) limit 1) d
+           where webhook_id = w.webhook_id and status = 'pending' and due_at <= (select tidebase.now())
+             and delivery_id <> all (${setAside("deliveries")}) limit 1) d
        where w.disabled_at is null and coalesce(w.closed_until <= (select tidebase.now()), true))`,
 };

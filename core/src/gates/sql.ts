@@ -149,8 +149,8 @@ export const asked = statement<
     answerHash: string | null;
     over: boolean;
     /**
-     * Keys that opened the gate, had begun its run then, or were the last to begin it or any run of its tree: a child
-     * or a sibling speaks for the same work.
+     * Keys that opened the gate, or ever held its run or any run of its tree: a child or a sibling speaks for the
+     * same work.
      */
     own: (string | null)[];
   }
@@ -173,9 +173,10 @@ export const asked = statement<
   select g.run_id, g.name, g.key, g.revision, g.digest, g.status, ${required} as required, g.approvers, g.approvals,
     g.answer_hash, coalesce(g.expires_at <= tidebase.now(), false) as over,
     array[g.principal, g.worker] || array(
-      select distinct h.principal from tree cross join lateral (
-          select principal from tidebase.holders where run_id = tree.run_id limit 1) h
-       where h.principal is not null) as own
+      select distinct key from tree cross join lateral (
+          select principal, earlier from tidebase.holders where run_id = tree.run_id limit 1) h
+        cross join lateral unnest(h.earlier || h.principal) key
+       where key is not null) as own
     from floor cross join lateral (select * from tidebase.gates where gate_id = $gate_id::uuid limit 1) g`;
 
 /** Those who approved this revision before. */

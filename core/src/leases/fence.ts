@@ -69,3 +69,7 @@ export const seen = fragment`seen as materialized (
     select i, r.last_seq as seen_seq from item
       cross join lateral (select last_seq from tidebase.runs where run_id = item.run_id limit 1) r
   )`;
+
+/** For the upsert of `holders h`: the key that is followed by another one has worked on the run all the same. */
+export const earlierKeys = fragment`earlier = case
+        when h.principal is null or h.principal = any (h.earlier) then h.earlier else h.earlier || h.principal end`;

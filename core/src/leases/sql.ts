@@ -3,6 +3,7 @@ import { notQuarantined } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
 import { batch, fragment, items, statement } from "../statement.ts";
 import {
+  earlierKeys,
   family,
   held,
   heldWithParents,
@@ -73,6 +74,7 @@ export const begin = statement<
     select run_id, epoch, $machine::text, $holder::text, $version::text, $resume_hint::text, $principal::text from granted
     on conflict (run_id) do update set epoch = excluded.epoch, machine = excluded.machine, holder = excluded.holder,
       previous_version = h.version, version = excluded.version, principal = excluded.principal,
+      ${earlierKeys},
       resume_hint = coalesce(excluded.resume_hint, h.resume_hint)
     returning h.run_id, h.previous_version
   ), logged as (

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { isAway } from "../claim-besides.ts";
 import type { Database } from "../database.ts";
 import { JsonText } from "../json-text.ts";
 import * as leases from "../leases/sql.ts";
@@ -13,10 +14,26 @@ type Claimed = NonNullable<
 const NOTHING = new JsonText("[]");
 
 /**
+ * What the claimed begin with. One that cannot be read is left out, if others can: its lease lapses, as that of a
+ * lost worker does.
+ */
+export async function grantsOf(
+  db: Database,
+  claimed: readonly Claimed[],
+): Promise<z.output<typeof Grant>[]> {
+  const read = await Promise.allSettled(claimed.map((row) => grantOf(db, row)));
+  const failures = read.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  const away = failures.find(isAway);
+  if (away !== undefined) throw away;
+  if (failures.length > 0 && failures.length === claimed.length) throw failures[0];
+  return read.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+}
+
+/**
  * What a worker begins with. A run without steps has no journal; of others it is read after the grant:
  * by then nobody else can add to it.
  */
-export async function grantOf(
+async function grantOf(
   db: Database,
   { stepCount, ...claimed }: Claimed,
 ): Promise<z.output<typeof Grant>> {

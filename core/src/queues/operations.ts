@@ -1,6 +1,7 @@
 import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
+import { claimBesides } from "../claim-besides.ts";
 import type { Database } from "../database.ts";
 import { TidebaseError } from "../errors.ts";
 import { Holder, machineOf } from "../leases/holder.ts";
@@ -8,12 +9,14 @@ import { GrantId, LeaseMs } from "../leases/schema.ts";
 import { operation } from "../operation.ts";
 import { Name } from "../payload.ts";
 import * as recovery from "../recovery/sql.ts";
+import { conflictWith } from "../runs/conflict.ts";
 import { contentOf } from "../runs/creation.ts";
-import { RunId, Status, UUID } from "../runs/schema.ts";
-import { grantOf } from "./grant.ts";
+import { RunId, UUID } from "../runs/schema.ts";
+import { grantsOf } from "./grant.ts";
 import {
   DeadLetters,
   EnqueueItem,
+  EnqueueResult,
   Grant,
   Queue,
   QueueLimits,
@@ -38,19 +41,7 @@ export const enqueueRuns = operation({
   input: z.strictObject({ items: z.array(EnqueueItem).min(1).max(1000) }),
   output: z.strictObject({
     results: z
-      .array(
-        z.strictObject({
-          runId: RunId.optional(),
-          status: Status.optional(),
-          outcome: z.enum([
-            "created",
-            "existing",
-            "deduplicated",
-            "idempotency_conflict",
-            "input_refused",
-          ]),
-        }),
-      )
+      .array(EnqueueResult)
       .describe("In the order of the items; `deduplicated` gives the active run of the key."),
   }),
   errors: ["payload_too_large", "webhook_not_found"],
@@ -62,12 +53,14 @@ export const enqueueRuns = operation({
       if (unknown.length > 0)
         throw fail("webhook_not_found", { webhooks: unknown.map(({ name }) => name) });
     }
+    const bodies: object[] = [];
     const rows = await db.batch(
       queues.enqueue,
       items.map(({ backoff, ...item }) => {
-        const { queue, dedupeKey, concurrencyKey, webhooks = [] } = item;
+        const { workflow, idempotencyKey, queue, dedupeKey, concurrencyKey, webhooks = [] } = item;
         const more = { queue, dedupeKey, concurrencyKey };
-        const { body: _, ...content } = contentOf(item, context, more);
+        const { body, ...content } = contentOf(item, context, more);
+        bodies.push({ ...body, workflow, idempotencyKey });
         return {
           ...item,
           ...content,
@@ -82,15 +75,24 @@ export const enqueueRuns = operation({
         };
       }),
     );
-    return {
-      results: rows.map((row) =>
+    const results = rows.map(
+      (row): EnqueueResult =>
         "runId" in row
           ? { runId: row.runId, status: row.status, outcome: row.outcome }
           : { outcome: row.outcome },
-      ),
-    };
+    );
+    const conflicts = [...results.entries()].filter(
+      ([, { outcome }]) => outcome === "idempotency_conflict",
+    );
+    for (const [index, result] of conflicts.slice(0, COMPARED_MAX))
+      if (result.runId !== undefined)
+        result.differs = await conflictWith(db, result.runId, { ...bodies[index] });
+    return { results };
   },
 });
+
+/** Conflicts of one call that are looked into: payloads are read for it. */
+const COMPARED_MAX = 100;
 
 export const claimRuns = operation({
   name: "queues.claim",
@@ -133,10 +135,14 @@ export const claimRuns = operation({
     const ready = watch.queue(given.queue);
     try {
       for (;;) {
-        const claimed = await db.many(queues.claim, call);
+        const claimed = await claimBesides(db, {
+          sweep: "claims",
+          claim: (only) =>
+            db.many(queues.claim, { ...call, runIds: only?.map(({ runId }) => runId) }),
+          toClaim: () => db.many(queues.toClaim, { ...call, pushed: false }),
+        });
         const leftMs = until - performance.now();
-        if (claimed.length > 0 || leftMs <= 0)
-          return { runs: await Promise.all(claimed.map((row) => grantOf(db, row))) };
+        if (claimed.length > 0 || leftMs <= 0) return { runs: await grantsOf(db, claimed) };
         const isReady = await ready.next(leftMs);
         if (!isReady || signal.aborted) return { runs: [] }; // none came, or nobody hears the answer
       }

@@ -4,7 +4,7 @@ import { unread } from "../json-text.ts";
 import { Holder } from "../leases/holder.ts";
 import { Name, StoredPayload } from "../payload.ts";
 import { OwnCreation } from "../runs/creation.ts";
-import { FAILURE_CLASSES, RunId } from "../runs/schema.ts";
+import { FAILURE_CLASSES, RunId, Status } from "../runs/schema.ts";
 import { JournalPage, Unfinished } from "../steps/schema.ts";
 
 export const QueueName = z
@@ -56,6 +56,18 @@ export const EnqueueItem = z
     ({ delayMs, runAt }) => delayMs === undefined || runAt === undefined,
     "takes delayMs or runAt, not both",
   );
+
+/** How one run was queued. */
+export const EnqueueResult = z.strictObject({
+  runId: RunId.optional(),
+  status: Status.optional(),
+  outcome: z.enum(["created", "existing", "deduplicated", "idempotency_conflict", "input_refused"]),
+  differs: z
+    .array(z.string())
+    .optional()
+    .describe("Of a conflict: what is not the same as in the run. Of the first hundred of a call."),
+});
+export type EnqueueResult = z.output<typeof EnqueueResult>;
 
 /** A claimed run, with all that its worker needs to go on. */
 export const Grant = z.strictObject({

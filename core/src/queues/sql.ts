@@ -1,8 +1,9 @@
 import type { JsonText } from "../json-text.ts";
+import { earlierKeys } from "../leases/fence.ts";
 import type { Holder } from "../leases/holder.ts";
-import { notQuarantined } from "../quarantine-sql.ts";
+import { type Claims, setAside } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
-import { batch, fragment, items, statement } from "../statement.ts";
+import { batch, type Fragment, fragment, items, statement } from "../statement.ts";
 import type { Queue } from "./schema.ts";
 
 interface NewJob {
@@ -84,8 +85,8 @@ export const unknownWebhooks = statement<{ names: readonly string[] }, { name: s
    where (select w.webhook_id from tidebase.webhooks w where w.name = given.name collate "C" limit 1) is null`;
 
 /**
- * Claims up to `limit` runs; a repeated call finds its own live grants. `holders` and the event are written here, once
- * for each new grant, and the worker's visit at most every ten seconds.
+ * Claims up to `limit` runs, of `runIds` alone where they are given; a repeated call finds its own live grants.
+ * `holders` and the event are written here, once for each new grant, and the worker's visit at most every ten seconds.
  */
 export const claim = statement<
   {
@@ -99,6 +100,7 @@ export const claim = statement<
     machine?: string | undefined;
     holder?: Holder | undefined;
     principal?: string | undefined;
+    runIds?: readonly string[] | undefined;
   },
   {
     runId: string;
@@ -121,12 +123,12 @@ export const claim = statement<
   ), forgotten as (
     delete from tidebase.workers w using seen where w.queue = $queue::text and w.seen_at < tidebase.now() - interval '1 day'
   ), claimed as materialized (
-    select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, $workflows::text[], false)
+    select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, $workflows::text[], false, $run_ids::uuid[])
   ), noted as (
     insert into tidebase.holders as h (run_id, epoch, machine, holder, version, principal)
     select run_id, epoch, $machine::text, $holder::text, $version::text, $principal::text from claimed where fresh
     on conflict (run_id) do update set epoch = excluded.epoch, machine = excluded.machine, holder = excluded.holder,
-      previous_version = h.version, version = excluded.version, principal = excluded.principal
+      previous_version = h.version, version = excluded.version, principal = excluded.principal, ${earlierKeys}
     returning h.run_id, h.previous_version
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
@@ -139,12 +141,19 @@ export const claim = statement<
     from claimed c left join noted using (run_id)
     left join lateral (select previous_version from tidebase.holders where run_id = c.run_id limit 1) h on not c.fresh`;
 
+/** The runs that a claim would take now: nobody takes them. */
+export const toClaim = statement<
+  { queue: string; limit: number; workflows?: readonly string[] | undefined; pushed: boolean },
+  { runId: string }
+>("queues.to_claim")`
+  select run_id from tidebase.claim($queue::text, null, $limit::int, null, $workflows::text[], $pushed::boolean)`;
+
 /**
  * Whether the queue `w.queue`, with its row `q` if it has one, would give a run to who asks now; as
  * tidebase.claim() decides, but for the limits of keys: those are counted by who claims. No `exists`, and ordered: so
  * the planner goes by the queue's own index, whatever it knows of the table.
  */
-export const claimable = fragment`q.paused_at is null
+const claimableBy = (way: Claims): Fragment => fragment`q.paused_at is null
        and (q.concurrency is null or q.concurrency > (
          select count(*) from (
            select from tidebase.runs r where r.queue = w.queue collate "C" and r.status = 'running'
@@ -157,6 +166,7 @@ export const claimable = fragment`q.paused_at is null
             and r.order_at <= (select tidebase.now()) and r.run_at <= (select tidebase.now())
             and (r.expires_at is null or r.expires_at > (select tidebase.now()))
             and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
+            and r.run_id <> all (${setAside(way)})
           order by r.order_at, r.run_id limit 1), (
          select r.run_id from tidebase.runs r
           where r.queue = w.queue collate "C" and r.status = 'queued' and r.priority < 0
@@ -164,18 +174,17 @@ export const claimable = fragment`q.paused_at is null
             and r.run_at <= (select tidebase.now())
             and (r.expires_at is null or r.expires_at > (select tidebase.now()))
             and (r.deadline_at is null or r.deadline_at > (select tidebase.now()))
+            and r.run_id <> all (${setAside(way)})
           order by r.order_at, r.run_id limit 1)) is not null`;
 
-/** The first run `r` of the queue `q` that may run. */
-const first = fragment`select r.run_id, r.epoch from tidebase.runs r where r.queue = q.queue and r.status = 'queued'
-       and r.order_at <= (select tidebase.now()) and r.run_at <= (select tidebase.now())
-       order by r.order_at, r.run_id limit 1`;
+/** As workers ask. */
+export const claimable = claimableBy("claims");
 
-/** Queues `q` with work for their webhooks `h`, which may be sent to; not those whose first run was set aside. */
+/** Queues `q` with work for their webhooks `h`, which may be sent to. */
 export const pushable = fragment`tidebase.queues q join tidebase.webhooks h using (webhook_id)
-      cross join lateral (select q.queue) w left join lateral (${first}) r on true
-     where h.disabled_at is null and coalesce(h.closed_until <= (select tidebase.now()), true) and ${claimable}
-       and ${notQuarantined("pushes")}`;
+      cross join lateral (select q.queue) w
+     where h.disabled_at is null and coalesce(h.closed_until <= (select tidebase.now()), true)
+       and ${claimableBy("pushes")}`;
 
 /** Names of queues by a walk over the index: one probe for each. */
 const names = fragment`recursive live as (
@@ -288,20 +297,22 @@ export const dead = statement<
 export const pushing = statement<{ limit: number }, { queue: string }>("queues.pushing")`
   select q.queue from ${pushable} order by random() limit $limit::int`;
 
-/** The run that a queue which cannot be pushed stands still at. */
-export const firstToPush = statement<{ queue: string }, { runId: string }>("queues.first_to_push")`
-  select r.run_id from tidebase.queues q cross join lateral (${first}) r where q.queue = $queue::text`;
-
 /**
  * Claims runs in the name of the messages that tell the endpoint to begin them. A message is void once its run's lease
  * has lapsed or was taken over; the run then waits in its queue again, and costs no attempt.
  */
 export const push = statement<
-  { queue: string; grantId: string; limit: number; leaseMs: number },
+  {
+    queue: string;
+    grantId: string;
+    limit: number;
+    leaseMs: number;
+    runIds?: readonly string[] | undefined;
+  },
   { runId: string }
 >("queues.push")`
   with claimed as materialized (
-    select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, null, true)
+    select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, null, true, $run_ids::uuid[])
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
     select run_id, seq, 'run.pushed', tidebase.now(), jsonb_build_object('epoch', epoch, 'queue', $queue::text) from claimed

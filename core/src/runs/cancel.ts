@@ -30,6 +30,7 @@ export const cancelRun = operation({
   output: z.strictObject({
     dryRun: z.boolean(),
     status: Status.describe("Of the run after this call."),
+    already: z.boolean().describe("It was cancelled before this call, which changes nothing."),
     seq: z.int().describe("Send it back as `asOf` to act on exactly this."),
     descendants: z.int().describe("Runs below this one that end with it; told up to 10,000."),
   }),
@@ -40,7 +41,7 @@ export const cancelRun = operation({
     const { descendants } = found;
     if (dryRun) {
       if (found.status === "completed") throw fail("run_completed", { runId, seq: found.seq });
-      return { dryRun, ...found };
+      return { dryRun, already: found.status === "cancelled", ...found };
     }
     const cancellation = { runId, reason: oneLine(reason), actor: actor.name, asOf };
     const [row] = await db.batch(sql.cancel, [cancellation]);
@@ -48,7 +49,8 @@ export const cancelRun = operation({
     if (row.outcome !== "cancelled") throw fail(row.outcome, { runId, seq: row.seq });
     const { reached } = await cascade(db, runId, actor.name);
     touched(reached);
-    return { dryRun, status: row.outcome, seq: row.seq ?? 0, descendants };
+    const already = row.status === "cancelled"; // as it was found under the lock
+    return { dryRun, status: row.outcome, already, seq: row.seq ?? 0, descendants };
   },
 });
 

@@ -5,8 +5,8 @@ import { operation } from "../operation.ts";
 import { Name, readJson, StoredPayload } from "../payload.ts";
 import { Verdict } from "../recovery/schema.ts";
 import { readVerdict } from "../recovery/verdict.ts";
+import { conflictWith } from "./conflict.ts";
 import { contentOf, OwnCreation, Tag } from "./creation.ts";
-import { differences } from "./identity.ts";
 import { FAILURE_CLASSES, Run, RunId, RunSummary, Status, StepCounts } from "./schema.ts";
 import * as runs from "./sql.ts";
 
@@ -44,8 +44,8 @@ export const createRun = operation({
     if (row.outcome === "webhook_not_found") throw fail(row.outcome, { webhooks });
     const { runId, status } = row;
     if (row.outcome === "idempotency_conflict") {
-      const kept = await db.one(runs.body, { runId });
-      const differs = differences({ ...body, workflow, idempotencyKey }, kept);
+      const sent = { ...body, workflow, idempotencyKey, runId: given.runId ?? runId };
+      const differs = await conflictWith(db, runId, sent);
       throw fail("idempotency_conflict", { runId, differs });
     }
     return { runId, created: row.outcome === "created", status };
@@ -95,6 +95,7 @@ const Filters = z.strictObject({
   workflow: Name.min(1).optional(),
   queue: Name.min(1).optional(),
   parentRunId: RunId.optional().describe("Children of this run."),
+  forkedFrom: RunId.optional().describe("Forks and reruns of this run."),
   tag: Tag.optional(),
   failureClass: z.enum(FAILURE_CLASSES).optional(),
   idempotencyKey: Name.min(1).optional(),
@@ -120,8 +121,10 @@ export const listRuns = operation({
   async run({ db, fail }, { cursor, limit, ...filters }) {
     const after = cursor === undefined ? undefined : readCursor(cursor, filters);
     if (after === "invalid") throw fail("cursor_invalid");
+    const { forkedFrom, ...others } = filters;
     const rows = await db.many(runs.list, {
-      ...filters,
+      ...others,
+      forkedFromRunId: forkedFrom,
       beforeAt: after?.[0],
       beforeId: after?.[1],
       limit: limit + 1,
@@ -157,6 +160,7 @@ export const overview = operation({
         }),
       )
       .describe("Failed, interrupted and stalled runs, newest first, at most twenty."),
+    now: z.iso.datetime().describe("The store's clock."),
   }),
   errors: [],
   async run({ db }) {

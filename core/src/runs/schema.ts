@@ -56,6 +56,12 @@ export const StepCounts = z.strictObject({
 });
 export type StepCounts = z.output<typeof StepCounts>;
 
+/** Where a fork departs from the log of its source, which may be gone by now. */
+export const ForkedFrom = z.strictObject({
+  runId: RunId,
+  atSeq: z.int().describe("The last event of the source that counts; 0 in a rerun."),
+});
+
 /** One run as lists show it. */
 export const RunSummary = z.strictObject({
   runId: RunId,
@@ -72,6 +78,7 @@ export const RunSummary = z.strictObject({
   errorMessage: z.string().nullable(),
   queue: z.string().nullable(),
   parentRunId: RunId.nullable().describe("The run whose child this is."),
+  forkedFrom: unread(ForkedFrom.nullable()).describe("The run this is a fork or a rerun of."),
 });
 export type RunSummary = z.output<typeof RunSummary>;
 

@@ -70,12 +70,16 @@ export const body = statement<
     idempotencyKey: string | null;
     tags: string[];
     webhooks: string[];
+    queue: string | null;
+    dedupeKey: string | null;
+    concurrencyKey: string | null;
+    scheduleId: string | null;
     input: JsonText | null;
     inputMeta: JsonText | null;
     metadata: JsonText | null;
   }
 >("runs.body")`
-  select r.workflow, r.idempotency_key, r.tags, p.input, p.input_meta, p.metadata, array(
+  select r.workflow, r.idempotency_key, r.tags, r.queue, r.dedupe_key, r.concurrency_key, r.schedule_id, p.input, p.input_meta, p.metadata, array(
       select w.name::text from tidebase.run_webhooks n join tidebase.webhooks w using (webhook_id)
        where n.run_id = r.run_id order by w.name) as webhooks
     from tidebase.runs r left join tidebase.payloads p using (run_id) where r.run_id = $run_id::uuid`;
@@ -96,7 +100,8 @@ export const exists = statement<{ runId: string }, { runId: string }>("runs.exis
 const summary = fragment`r.run_id, r.workflow, r.status, r.failure_class, r.attempts, r.tags, r.last_seq, r.queue, r.parent_run_id,
     r.created_at, coalesce(e.at, r.created_at) as updated_at, r.lease_expires_at,
     coalesce(r.status = 'running' and r.lease_expires_at <= tidebase.now(), false) as lease_over,
-    p.error_message`;
+    p.error_message, case when r.forked_from_run_id is not null then
+      jsonb_build_object('runId', 'run_' || r.forked_from_run_id, 'atSeq', r.forked_at_seq) end as forked_from`;
 
 const around = fragment`left join tidebase.payloads p on p.run_id = r.run_id
     left join tidebase.events e on (e.run_id, e.seq) = (r.run_id, r.last_seq)`;
@@ -125,6 +130,7 @@ export const list = statement<
     workflow?: string | undefined;
     queue?: string | undefined;
     parentRunId?: string | undefined;
+    forkedFromRunId?: string | undefined;
     tag?: string | undefined;
     failureClass?: string | undefined;
     idempotencyKey?: string | undefined;
@@ -147,6 +153,7 @@ export const list = statement<
      and ($workflow::text is null or r.workflow = $workflow::text)
      and ($queue::text is null or r.queue = $queue::text)
      and ($parent_run_id::uuid is null or r.parent_run_id = $parent_run_id::uuid)
+     and ($forked_from_run_id::uuid is null or r.forked_from_run_id = $forked_from_run_id::uuid)
      and ($tag::text is null or r.tags @> array[$tag::text])
      and ($failure_class::text is null or r.failure_class = $failure_class::text)
      and ($idempotency_key::text is null or r.idempotency_key = $idempotency_key::text)
@@ -163,6 +170,7 @@ export const overview = statement<
     attention: JsonText;
     openGates: number;
     oldestGateAt: string | null;
+    now: string;
   }
 >("runs.overview")`
   with live as materialized (
@@ -181,7 +189,7 @@ export const overview = statement<
       where ended_at > tidebase.now() - interval '1 day' and status in ('completed', 'cancelled')) as finished_last_day,
     (select count(*) from live where lease_over) as stalled,
     (select count(*) from tidebase.gates where status = 'open') as open_gates,
-    (select opened_at from tidebase.gates where status = 'open' order by opened_at, gate_id limit 1) as oldest_gate_at,
+    (select opened_at from tidebase.gates where status = 'open' order by opened_at, gate_id limit 1) as oldest_gate_at, tidebase.now() as now,
     (select coalesce(json_agg(json_build_object('runId', 'run_' || run_id, 'workflow', workflow, 'status', status,
         'failureClass', failure_class,
         'updatedAt', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by at desc), '[]')

@@ -8,6 +8,7 @@ import { RunId, Status } from "../runs/schema.ts";
 import { put, setPaused, settled } from "./change.ts";
 import { cronProblem } from "./cron-problem.ts";
 import {
+  contradicts,
   Definition,
   Fire,
   Schedule,
@@ -58,8 +59,7 @@ export const putSchedule = operation({
     const problem = cronProblem(given);
     if (problem !== undefined) throw fail("cron_invalid", { problem });
     const { catchUp, overlap } = given;
-    if (catchUp === "all" && overlap !== "allow")
-      throw fail("schedule_contradiction", { catchUp, overlap });
+    if (contradicts(given)) throw fail("schedule_contradiction", { catchUp, overlap });
     const { body, bodyHash: _, ...texts } = contentOf(given, context);
     const said = { deadlineMs: undefined, ...given, ...body };
     const by = { body: said, paused, actor: actor.name };
@@ -210,7 +210,7 @@ export const triggerSchedule = operation({
         actor: actor.name,
       });
     });
-    if (outcome === "idempotency_conflict") throw fail(outcome, { runId });
+    if (outcome === "idempotency_conflict") throw fail(outcome, { runId, differs: ["schedule"] });
     return { runId, created: outcome === "created", status };
   },
 });

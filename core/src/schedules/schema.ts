@@ -43,6 +43,17 @@ export const Definition = {
     ),
 };
 
+/** Whether all missed fires would be made up for at once, and held back by one another. */
+export function contradicts({
+  catchUp,
+  overlap,
+}: {
+  readonly catchUp: (typeof CATCH_UPS)[number];
+  readonly overlap: (typeof OVERLAPS)[number];
+}): boolean {
+  return catchUp === "all" && overlap !== "allow";
+}
+
 /** A row of a schedule's history: a fire, or a row of fires that were skipped together. */
 export const Fire = z.strictObject({
   fireAt: z.iso.datetime().describe("The instant it was due; of several, the first."),

@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { estimateTokens } from "./estimate.ts";
 
 const BYTES_PER_TOKEN = 4;
+/** Of what is estimated: a tokenizer may count a tenth more. */
+const ESTIMATED_MAX = 4100;
 
 /** How many tokens an answer may cost. */
 export const TOKENS = {
@@ -38,7 +41,7 @@ export function fit<Answer extends object>(
   { tokens, text, rows, leastText = LEAST_TEXT }: Budget,
   render: (cut: Cut) => Answer,
 ): Answer {
-  const fits = (answer: Answer): boolean => sizeOf(answer) <= tokens * BYTES_PER_TOKEN;
+  const fits = (answer: Answer): boolean => isWithin(JSON.stringify(answer), tokens);
   let answer = render({ detail: true, text, rows });
   if (fits(answer)) return answer;
   for (let length = text; ; length = Math.max(leastText, Math.floor(length / 2))) {
@@ -57,9 +60,10 @@ export function fit<Answer extends object>(
   return best ?? render({ detail: false, text: LEAST_TEXT, rows: Math.min(rows, 1) });
 }
 
-/** Bytes of an answer as it is sent. */
-function sizeOf(answer: object): number {
-  return Buffer.byteLength(JSON.stringify(answer));
+/** By the tool's own measure, and by what ids, escapes and foreign scripts really cost under the cap of all. */
+function isWithin(sent: string, tokens: number): boolean {
+  const isShort = Buffer.byteLength(sent) <= tokens * BYTES_PER_TOKEN;
+  return isShort && estimateTokens(sent) <= ESTIMATED_MAX;
 }
 
 /** The schema of `truncated`. */

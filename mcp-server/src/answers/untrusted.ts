@@ -48,3 +48,12 @@ export function quote(text: string, max: number): string {
 export function quoteJson(value: unknown, max: number): string {
   return quote(JSON.stringify(value) ?? "null", max);
 }
+
+/** The text that `quote` showed whole; undefined when nothing in it was escaped. */
+export function unquote(shown: string): string | undefined {
+  const text = shown.replace(/\\u\{([0-9a-f]{1,6})\}/g, (whole, hex: string) => {
+    const point = Number.parseInt(hex, 16);
+    return point > 0x10ffff ? whole : String.fromCodePoint(point);
+  });
+  return text === shown ? undefined : text;
+}

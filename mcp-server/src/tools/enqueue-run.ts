@@ -28,9 +28,12 @@ export const enqueueRunTool = tool({
   annotations: { ...WRITE, idempotentHint: false },
   async handler(given, context) {
     const { results } = await ask(context.backend, enqueueRuns, { items: [given] });
-    const { runId, status, outcome = "input_refused" } = results[0] ?? {};
+    const { runId, status, outcome = "input_refused", differs } = results[0] ?? {};
     if (outcome === "input_refused" || outcome === "idempotency_conflict")
-      throw new TidebaseError(outcome, optional("runId", runId));
+      throw new TidebaseError(outcome, {
+        ...optional("runId", runId),
+        ...optional("differs", differs),
+      });
     return { runId, status, outcome, ...optional("hints", await hintsFor(given.queue, context)) };
   },
 });

@@ -10,8 +10,7 @@ const GATE_ID = /^gate_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export const GateId = z
   .string()
   .max(41)
-  .refine((text) => GATE_ID.test(text), "must be gate_ and a lower-case uuid")
-  .describe("gate_…");
+  .refine((text) => GATE_ID.test(text), "must be gate_ and a lower-case uuid");
 
 export const GateStatus = z.enum(GATE_STATUSES);
 

@@ -28,22 +28,24 @@ const ForeignVersion = z.object({
   createdBy: z.string(),
 });
 
+/** RFC 6901. Checked without a pattern in the schema, since agents pay for it. */
+const POINTER = /^(\/([^~]|~[01])*)*$/;
+
 export const getStateTool = tool({
   name: "tidebase_get_state",
   title: "Get state",
   toolset: "runs",
   description:
-    "A run's state as JSON text under untrusted: at a version (default the latest), the part at a JSON Pointer, or with diffFrom the JSON patch between two versions; and the recent versions. A large document lists its members and sizes: read on with path.",
+    "A run's state as JSON text under untrusted: at a version (default the latest), the part at a JSON Pointer (path, such as /plan/0), or with diffFrom the JSON patch between two versions; and the recent versions. A large document lists its members and sizes: read on with path.",
   input: z.strictObject({
     runId: RunId,
-    stream: z.string().min(1).max(200).default("state").describe("Name of the state stream."),
+    stream: z.string().min(1).max(200).default("state"),
     version: VersionNumber.optional(),
     path: z
       .string()
       .max(2000)
-      .regex(/^(\/([^~]|~[01])*)*$/, "must be a JSON Pointer such as /plan/0")
-      .optional()
-      .describe("JSON Pointer, such as /plan/0."),
+      .refine((path) => POINTER.test(path), "must be a JSON Pointer such as /plan/0")
+      .optional(),
     diffFrom: VersionNumber.optional().describe("The patch from this version to `version`."),
   }),
   output: z.object({

@@ -34,27 +34,38 @@ interface FoundLate {
   readonly foreign: z.output<typeof ForeignLateSchedules>;
 }
 
-/** The schedules that need somebody, of the newest 200. */
-export async function lateSchedules(backend: Backend): Promise<FoundLate> {
+/** The schedules that need somebody at the instant `now` answers, of the newest 200. */
+export async function lateSchedules(
+  backend: Backend,
+  now: () => Promise<number>,
+): Promise<FoundLate> {
   const { schedules } = await ask(backend, listSchedules, { limit: SCHEDULES_MAX });
-  const [late, resting] = [schedules.filter(isLate), schedules.filter(isResting)];
+  const at = await now();
+  const late = schedules.filter((schedule) => isLate(schedule, at));
+  const resting = schedules.filter(isResting);
   const worst = [...late, ...resting].slice(0, SHOWN_MAX);
   return {
     ours: {
       total: schedules.length,
       paused: schedules.filter(({ paused }) => paused).length,
       ...{ late: late.length, resting: resting.length },
-      ...optional("worst", worst.map(rowOf)),
+      ...optional(
+        "worst",
+        worst.map((schedule, index) => rowOf(schedule, { n: index + 1, now: at })),
+      ),
     },
     foreign: worst.map(({ name }, index) => ({ n: index + 1, name: quote(name, NAME_LENGTH) })),
   };
 }
 
-function rowOf({ failures, nextFireAt }: Schedule, index: number): z.output<typeof row> {
+function rowOf(
+  { failures, nextFireAt }: Schedule,
+  { n, now }: { readonly n: number; readonly now: number },
+): z.output<typeof row> {
   return {
-    n: index + 1,
+    n,
     ...(failures === 0 ? {} : { failures }),
-    ...(nextFireAt === null ? {} : { dueAt: nextFireAt, lateFor: age(nextFireAt) }),
+    ...(nextFireAt === null ? {} : { dueAt: nextFireAt, lateFor: age(nextFireAt, now) }),
   };
 }
 

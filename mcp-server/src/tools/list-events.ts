@@ -35,13 +35,8 @@ export const listEventsTool = tool({
     "What happened to a run, in order: number, type and instant of each event, with its data (step names, messages) as JSON text under untrusted. payload none, preview (default) or full. Page on with afterSeq = nextAfterSeq; filter by types such as step.failed.",
   input: z.strictObject({
     runId: RunId,
-    afterSeq: z
-      .int()
-      .min(0)
-      .max(Number.MAX_SAFE_INTEGER)
-      .default(0)
-      .describe("Events after this number."),
-    types: z.array(z.string().min(1).max(60)).max(20).optional().describe("Only these types."),
+    afterSeq: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+    types: z.array(z.string().min(1).max(60)).max(20).optional(),
     payload: z.enum(["none", "preview", "full"]).default("preview"),
     limit: z.int().min(1).max(200).default(50),
   }),

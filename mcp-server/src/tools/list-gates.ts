@@ -21,7 +21,7 @@ export const listGatesTool = tool({
     status: GateStatus.default("open"),
     runId: RunId.optional(),
     limit: z.int().min(1).max(50).default(20),
-    cursor: z.string().max(500).optional().describe("nextCursor of the page before."),
+    cursor: z.string().max(500).optional(),
   }),
   output: z.object({
     gates: z.array(z.object(gateFields)),

@@ -32,7 +32,7 @@ export const listQueuesTool = tool({
   input: z.strictObject({
     queue: QueueName.optional(),
     limit: z.int().min(1).max(50).default(20),
-    cursor: z.string().max(500).optional().describe("nextCursor of the page before."),
+    cursor: z.string().max(500).optional(),
   }),
   output: z.object({
     queues: z.array(z.object(queueFields)),

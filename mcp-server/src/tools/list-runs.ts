@@ -29,8 +29,8 @@ export const listRunsTool = tool({
   description:
     "Runs, newest first, one line each: status, age, failed attempts; workflow, queue, tags and error under untrusted. Filter by status, workflow, queue, tag, failureClass, error text or time. Page on with cursor = nextCursor and the same filters.",
   input: z.strictObject({
-    status: z.array(Status).max(8).optional().describe("Any of these."),
-    workflow: Name.optional().describe("Exact name."),
+    status: z.array(Status).max(8).optional(),
+    workflow: Name.optional(),
     queue: QueueName.optional(),
     tag: z.string().min(1).max(100).optional(),
     failureClass: FailureClass.optional(),
@@ -38,7 +38,7 @@ export const listRunsTool = tool({
     since: Since.optional().describe("Created at or after; ISO 8601 with zone."),
     until: Since.optional().describe("Created before."),
     limit: z.int().min(1).max(50).default(20),
-    cursor: z.string().max(500).optional().describe("nextCursor of the page before."),
+    cursor: z.string().max(500).optional(),
   }),
   output: z.object({
     runs: z.array(z.object(runFields)),

@@ -10,6 +10,7 @@ import {
 import { z } from "zod";
 import { fit, TOKENS } from "../answers/fit.ts";
 import { ask, type Plain } from "../answers/plain.ts";
+import { storeNow } from "../answers/store-clock.ts";
 import { Instant } from "../answers/time.ts";
 import { untrusted, untrustedOf } from "../answers/untrusted.ts";
 import { tool, WRITE } from "../tool.ts";
@@ -91,7 +92,7 @@ async function setPaused(backend: Backend, { name, action, dryRun }: Given): Pro
   const resumes = dryRun && !paused && schedule.nextFires.length === 0;
   return present(schedule, {
     ...{ action, dryRun, paused },
-    nextFires: paused ? [] : resumes ? firesOf(schedule) : schedule.nextFires,
+    nextFires: paused ? [] : resumes ? await firesOf(backend, schedule) : schedule.nextFires,
     hint: paused
       ? "Nothing fires until it is resumed; its runs go on."
       : "It fires again from now on; what would have fired meanwhile is not made up for.",
@@ -120,7 +121,8 @@ async function upsert(backend: Backend, given: Given): Promise<object> {
   const put = dryRun ? undefined : await ask(backend, putSchedule, wanted);
   const paused = put?.schedule.paused ?? found?.paused ?? false;
   const moved = found === undefined || changes.some((change) => /cron|timezone/.test(change));
-  const fires = put?.schedule.nextFires ?? (moved ? firesOf(wanted) : found.nextFires);
+  const fires =
+    put?.schedule.nextFires ?? (moved ? await firesOf(backend, wanted) : found.nextFires);
   const planned = found === undefined ? "created" : changes.length > 0 ? "updated" : "unchanged";
   return present(wanted, {
     ...{ action, dryRun, paused, nextFires: paused ? [] : fires },
@@ -143,8 +145,13 @@ async function existing(backend: Backend, name: string): Promise<Found | undefin
   }
 }
 
-function firesOf(spec: { cron: string; timezone: string }): string[] {
-  return nextFires(spec, new Date(), FIRES).map((at) => at.toISOString());
+/** From now on by the store's clock, which fires them. */
+async function firesOf(
+  backend: Backend,
+  spec: { cron: string; timezone: string },
+): Promise<string[]> {
+  const now = new Date(await storeNow(backend));
+  return nextFires(spec, now, FIRES).map((at) => at.toISOString());
 }
 
 function present(

@@ -5,10 +5,10 @@ import type { Plain } from "../answers/plain.ts";
 import { age } from "../answers/time.ts";
 import { quote, quoteJson, untrusted } from "../answers/untrusted.ts";
 import { type EventRow, foreignOfEvent, ofEvent } from "./list-events.ts";
-import { ofHint } from "./recover-run.ts";
+import { ofHint } from "./resume-hint.ts";
 import type { Children } from "./run-children.ts";
 import { foreignOfRun, ofRun, optional } from "./run-fields.ts";
-import { foreignOfStep, ofError, ofStep, type StepRow } from "./step-rows.ts";
+import { foreignOfStep, ofError, ofStep, openTotal, type StepRow } from "./step-rows.ts";
 
 type Found = Plain<z.output<typeof getRun.output>>;
 type Recorded = Plain<z.output<typeof listSteps.output>>["steps"];
@@ -53,7 +53,11 @@ export function presentRun(found: Found, asked: Asked): object {
       ...optional("children", asked.children),
       untrusted: untrusted(foreignOf(found, asked, cut)),
       ...truncation(
-        { field: "steps", shown: Math.min(open.length, cut.rows), total: open.length },
+        {
+          field: "steps",
+          shown: Math.min(open.length, cut.rows),
+          total: Math.max(open.length, openTotal(found.steps)),
+        },
         {
           field: "recordedSteps",
           shown: Math.min(recorded.length, cut.rows),
@@ -71,6 +75,7 @@ export function presentRun(found: Found, asked: Asked): object {
 
 function ofWholeRun(run: Found["run"]): object {
   const { epoch, lastSeq, createdAt, leaseExpiresAt, status, runAt } = run;
+  const forkedFrom = run.forkedFrom as { runId: string } | null;
   const queued = status === "queued" && runAt !== null; // of other runs it tells only what was
   const isReady = queued && Date.parse(runAt) <= Date.now();
   return {
@@ -83,6 +88,7 @@ function ofWholeRun(run: Found["run"]): object {
     ...(isReady ? { readyAge: age(runAt) } : {}),
     ...optional("maxAttempts", run.maxAttempts),
     ...optional("deadlineAt", run.deadlineAt),
+    ...optional("forkedFromRunId", forkedFrom?.runId),
   };
 }
 
@@ -177,8 +183,8 @@ function failingStep(steps: readonly StepRow[]): number | undefined {
   return found?.n;
 }
 
-function stepTotal({ steps }: Found): number {
-  return steps.completed + steps.begun + steps.failed + steps.manualReview;
+function stepTotal(found: Found): number {
+  return found.steps.completed + openTotal(found.steps);
 }
 
 function messageOf(error: unknown): unknown {
@@ -194,12 +200,15 @@ function shownOf(
   return { field, shown: Math.min(whole.length, text), total: whole.length };
 }
 
-function hintsFor({ run, verdict }: Found, { detailed, gates, children }: Asked): string[] {
+function hintsFor(found: Found, { detailed, gates, children, recorded }: Asked): string[] {
+  const { run, verdict } = found;
   const hints: string[] = [];
   if (verdict.answer === "safe")
     hints.push("tidebase_recover_run (a dry run by default) shows exactly what would run again.");
   if (verdict.answer === "needs_review")
-    hints.push("Do not rerun: ask the human whether the step's effects happened.");
+    hints.push(
+      "Do not rerun: ask the human whether the step's effects happened; then tidebase_review_step.",
+    );
   if (gates.length > 0)
     hints.push("A human has to decide the open gates: tidebase_get_gate shows how.");
   if (children?.failed !== undefined)
@@ -208,6 +217,8 @@ function hintsFor({ run, verdict }: Found, { detailed, gates, children }: Asked)
     hints.push("It is in a queue: tidebase_list_queues says whether anybody works on it.");
   if (verdict.next.command !== undefined)
     hints.push("resumeCommand was recorded by the run: show it to the human before running it.");
+  if (recorded.length > 0 && recorded.length < stepTotal(found))
+    hints.push("tidebase_list_events with types step.completed names every recorded step.");
   if (run.error !== null && !detailed) hints.push("detail: detailed shows the stack.");
   return hints;
 }

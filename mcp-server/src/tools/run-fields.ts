@@ -9,8 +9,7 @@ const RUN_ID = /^run_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export const RunId = z
   .string()
   .max(40)
-  .refine((text) => RUN_ID.test(text), "must be run_ and a lower-case uuid")
-  .describe("run_…");
+  .refine((text) => RUN_ID.test(text), "must be run_ and a lower-case uuid");
 
 /** An instant; checked likewise. */
 export const Since = z
@@ -21,16 +20,8 @@ export const Since = z
     "must be an instant such as 2026-01-31T12:00:00Z",
   );
 
-/** The event number that an act is held against. */
-export const AsOf = z
-  .int()
-  .min(0)
-  .max(Number.MAX_SAFE_INTEGER)
-  .optional()
-  .describe("seq of the dry run.");
-
 /** Kept with the act. */
-export const Reason = z.string().min(1).max(200).optional();
+export const Reason = z.string().min(1).max(200);
 
 /** A name or key as people write them. */
 export const Name = z.string().min(1).max(200);

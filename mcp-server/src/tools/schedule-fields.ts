@@ -46,9 +46,9 @@ export const foreignScheduleFields = {
   lastError: z.string().optional(),
 };
 
-/** Whether it was due for long and nobody fired it. */
-export function isLate({ nextFireAt }: Schedule): boolean {
-  return nextFireAt !== null && Date.parse(nextFireAt) < Date.now() - LATE_MS;
+/** Whether it was due for long, by the store's clock, and nobody fired it. */
+export function isLate({ nextFireAt }: Schedule, now: number): boolean {
+  return nextFireAt !== null && Date.parse(nextFireAt) < now - LATE_MS;
 }
 
 /** Whether its fires failed so often that nothing fires until somebody acts. */
@@ -56,17 +56,16 @@ export function isResting({ paused, failures, nextFireAt }: Schedule): boolean {
   return !paused && failures > 0 && nextFireAt === null;
 }
 
-/** The members of `scheduleFields`, numbered `n`; all five next fires with detail, else one. */
+/** The members of `scheduleFields`, numbered `n`; all five next fires with detail, else one; late or not at `now`. */
 export function ofSchedule(
   schedule: Schedule,
-  n: number,
-  detail: boolean,
+  { n, detail, now }: { readonly n: number; readonly detail: boolean; readonly now: number },
 ): z.output<z.ZodObject<typeof scheduleFields>> {
   const { paused, failures, catchUp, overlap, nextFires, lastFire } = schedule;
   return {
     ...{ n, paused },
     ...(failures === 0 ? {} : { failures }),
-    ...(isLate(schedule) ? { late: true } : {}),
+    ...(isLate(schedule, now) ? { late: true } : {}),
     ...{ catchUp, overlap },
     ...optional("nextFires", nextFires.slice(0, detail ? 5 : 1)),
     ...(lastFire === null ? {} : { lastFire: ofFire(lastFire) }),

@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
-import { cronProblem, type getSchedule, type putSchedule } from "@tidebase/core";
+import {
+  contradicts,
+  cronProblem,
+  type getSchedule,
+  parseInput,
+  putSchedule,
+  TidebaseError,
+} from "@tidebase/core";
 import type { z } from "zod";
 import type { Plain } from "../answers/plain.ts";
 import { ToolFailure } from "../tool-error.ts";
@@ -22,7 +29,7 @@ type Given = { readonly name: string } & { readonly [Name in Change]?: unknown }
 
 /**
  * The whole content of the schedule, as it is to be: what is given, and else what it says already. Throws
- * when that makes no schedule.
+ * when that makes no schedule, as the call itself would.
  */
 export function planOf(
   found: Found | undefined,
@@ -36,7 +43,10 @@ export function planOf(
   const missing = (["workflow", "cron"] as const).filter((name) => wanted[name] === undefined);
   if (missing.length > 0)
     throw refusal(`There is no such schedule, and ${missing.join(", ")} is missing.`);
+  const { catchUp, overlap } = parseInput(putSchedule, wanted); // what the call itself would refuse
   checkCron(wanted);
+  if (contradicts({ catchUp, overlap }))
+    throw new TidebaseError("schedule_contradiction", { catchUp, overlap });
   const changes = said.filter((name) => !isDeepStrictEqual(news[name], found?.[name]));
   return { wanted, changes };
 }

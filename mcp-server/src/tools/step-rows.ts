@@ -59,9 +59,11 @@ export function ofStep(step: StepRow, n: number): z.output<typeof OpenStep> {
   };
 }
 
+type Named = Pick<StepRow, "name" | "key" | "sideEffects" | "idempotencyKey" | "error">;
+
 /** What the step's author and its failure say, numbered alike. */
 export function foreignOfStep(
-  { name, key, sideEffects, idempotencyKey, error }: StepRow,
+  { name, key, sideEffects, idempotencyKey, error }: Named,
   n: number,
   cut: { readonly text: number; readonly detail: boolean },
 ): z.output<typeof ForeignStep> {
@@ -91,4 +93,9 @@ export function ofError(
     message: quote(`${title}${message}`, text),
     ...(detail && typeof stack === "string" ? { stack: quote(stack, text) } : {}),
   };
+}
+
+/** How many steps of a run are not completed: lists of them are cut. */
+export function openTotal(counts: { begun: number; failed: number; manualReview: number }): number {
+  return counts.begun + counts.failed + counts.manualReview;
 }

@@ -2,6 +2,7 @@ import type { RegisteredWorkflow } from "../client.ts";
 import { encode } from "../encoding/encoding.ts";
 import { TidebaseError } from "../errors.ts";
 import type { Operations } from "../operations.gen.ts";
+import { checkOptions } from "../options.ts";
 import type { Workflow } from "../runs/run.ts";
 import { type Duration, milliseconds } from "../waits/duration.ts";
 import type { OnWait } from "../waits/waits.ts";
@@ -46,6 +47,25 @@ export interface ChildPlacement {
   readonly onWait?: OnWait;
 }
 
+/** The names of what a child is made of. */
+export const CONTENT_OPTIONS = [
+  "key",
+  "input",
+  "tags",
+  "metadata",
+  "priority",
+  "maxAttempts",
+  "deadline",
+] as const satisfies readonly (keyof ChildContent)[];
+
+/** The names of what says where a child runs. */
+export const PLACEMENT_OPTIONS = [
+  "queue",
+  "detach",
+  "workflow",
+  "onWait",
+] as const satisfies readonly (keyof ChildPlacement)[];
+
 /** How `run.child` makes a child and waits for it. */
 export interface ChildOptions<Input = unknown> extends ChildContent<Input>, ChildPlacement {}
 
@@ -80,6 +100,7 @@ export function askFor<Input, Result>(
   const { key = "", input, tags, metadata, queue, detach, priority, maxAttempts } = options;
   const code = typeof workflow === "function" ? (workflow as Workflow<never, unknown>) : undefined;
   const what = `Child ${JSON.stringify(name)}`;
+  checkOptions(what, options, [...CONTENT_OPTIONS, ...PLACEMENT_OPTIONS]);
   if (code !== undefined && queue !== undefined)
     throw invalid(`${what} is a function, and the workers of queue "${queue}" need a name`);
   const content = {

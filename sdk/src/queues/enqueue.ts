@@ -2,7 +2,8 @@ import type { Connection } from "../connection.ts";
 import { TidebaseError } from "../errors.ts";
 import { newRunId } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
-import { type CreateOptions, creation } from "../runs/runs.ts";
+import { checkOptions } from "../options.ts";
+import { CREATE_OPTIONS, type CreateOptions, creation } from "../runs/runs.ts";
 import { type Duration, milliseconds } from "../waits/duration.ts";
 
 type Item = Operations["runs.enqueue"]["input"]["items"][number];
@@ -53,7 +54,23 @@ export type EnqueueResult =
       readonly runId?: string;
       readonly outcome: "idempotency_conflict" | "input_refused";
       readonly status?: Enqueued["status"];
+      /** Of a conflict, of the first hundred: what is not the same as in the run. */
+      readonly differs?: readonly string[];
     };
+
+/** The names of what a queued run is made of. */
+const ENQUEUE = [
+  ...CREATE_OPTIONS,
+  "queue",
+  "priority",
+  "maxAttempts",
+  "backoff",
+  "concurrencyKey",
+  "dedupeKey",
+  "delay",
+  "runAt",
+  "ttl",
+] as const satisfies readonly (keyof EnqueueOptions)[];
 
 /** The server takes so many at once … */
 const MOST = 1000;
@@ -69,12 +86,13 @@ export async function enqueueOne(
   const [result] = await enqueueAll(connection, workflow, [options]);
   if (result === undefined) throw new TidebaseError("server_answer_invalid", "No result came.");
   if (isEnqueued(result)) return result;
-  const { outcome, runId } = result;
+  const { outcome, runId, differs = [] } = result;
+  const which = differs.length === 0 ? "" : ` (differs: ${differs.join(", ")})`;
   const says =
     outcome === "input_refused"
       ? "The server cannot store this run as it is."
-      : `The idempotency key ${JSON.stringify(options.idempotencyKey)} or the id belongs to run ${runId} with other content. Use another, or the same content.`;
-  throw new TidebaseError(outcome, says, { runId, workflow });
+      : `The idempotency key ${JSON.stringify(options.idempotencyKey)} or the id belongs to run ${runId} with other content${which}. Use another, or the same content.`;
+  throw new TidebaseError(outcome, says, { runId, workflow, differs });
 }
 
 /** Queues runs of one workflow, a thousand at a time; the results are in the order of the items. */
@@ -121,6 +139,7 @@ function fitting(items: readonly Item[], from: number): number {
 }
 
 function itemOf(workflow: string, options: EnqueueOptions): Item {
+  checkOptions(`Enqueueing ${JSON.stringify(workflow)}`, options, ENQUEUE);
   const { queue, priority, maxAttempts, backoff, concurrencyKey, dedupeKey } = options;
   const { delay, runAt, ttl, runId = newRunId() } = options;
   return {

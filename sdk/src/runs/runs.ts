@@ -6,6 +6,14 @@ import { checkRunId, newRunId, newSignalKey } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
 import { type Duration, milliseconds } from "../waits/duration.ts";
 import { type EventOptions, followEvents, type RunEvent } from "./events.ts";
+import {
+  type Applied,
+  type Fork,
+  type ForkOptions,
+  type ForkPlan,
+  forked,
+  type RerunOptions,
+} from "./forks.ts";
 
 type Input<Name extends keyof Operations> = Operations[Name]["input"];
 type Output<Name extends keyof Operations> = Operations[Name]["output"];
@@ -25,6 +33,17 @@ export interface CreateOptions<Value = unknown> {
   /** Not final so long after its creation: cancelled, with the reason `deadline`. */
   readonly deadline?: Duration;
 }
+
+/** The names of what a new run is made of. */
+export const CREATE_OPTIONS = [
+  "runId",
+  "input",
+  "idempotencyKey",
+  "tags",
+  "metadata",
+  "webhooks",
+  "deadline",
+] as const satisfies readonly (keyof CreateOptions)[];
 
 /** How a run is cancelled. */
 export type CancelOptions = Omit<Input<"runs.cancel">, "runId">;
@@ -88,6 +107,20 @@ export class Runs {
     options: Omit<Input<"runs.recover">, "runId"> = {},
   ): Promise<Output<"runs.recover">> {
     return this.#connection.call("runs.recover", { runId, ...options });
+  }
+
+  /** See `Tidebase.fork`. */
+  fork(runId: string, options: ForkOptions & Applied): Promise<Fork>;
+  fork(runId: string, options?: ForkOptions): Promise<ForkPlan>;
+  async fork(runId: string, options: ForkOptions = {}): Promise<ForkPlan> {
+    return forked(this.#connection, runId, options);
+  }
+
+  /** See `Tidebase.rerun`. */
+  rerun(runId: string, options: RerunOptions & Applied): Promise<Fork>;
+  rerun(runId: string, options?: RerunOptions): Promise<ForkPlan>;
+  rerun(runId: string, options: RerunOptions = {}): Promise<ForkPlan> {
+    return forked(this.#connection, runId, options);
   }
 
   /** See `Tidebase.cancel`. */
