@@ -23,7 +23,7 @@ async function connectAssistant(env: Record<string, string>): Promise<Assistant>
   const client = new Client({ name: "tidebase-demo", version: "1.0.0" });
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [...NODE_OPTIONS, "mcp-server/src/main.ts"],
+    args: [...NODE_OPTIONS, "mcp-server/src/main.ts", "--no-http"], // the demo has its own server
     cwd: ROOT,
     env,
     stderr: "ignore",

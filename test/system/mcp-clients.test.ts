@@ -42,7 +42,8 @@ beforeAll(async () => {
   await mkdir(place);
   await run("tar", ["-xzf", path(folder, tarball), "-C", place, "--strip-components=1"]);
   const main = path(place, "dist/main.js");
-  const env = { TIDEBASE_DATABASE_URL: db.url };
+  // With a key in the store a gate asks for more than a form, unless the setting says otherwise.
+  const env = { TIDEBASE_DATABASE_URL: db.url, TIDEBASE_GATE_FLOOR: "client_form" };
   servers.stdio = { args: [main], env };
   const made = await db.call("keys.create", {
     name: "agent",

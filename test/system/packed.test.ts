@@ -98,7 +98,7 @@ test("the installed MCP server answers initialize before it touches the database
     const started = performance.now();
     const command = {
       command: bin("tidebase-mcp"),
-      args: [],
+      args: ["--no-http"],
       cwd: folder,
       env: { ...env(), ...database },
     };
@@ -116,7 +116,7 @@ test("the installed MCP server answers initialize before it touches the database
 
 test("the installed MCP server sees what the program recorded", async () => {
   const client = new Client({ name: "test", version: "1.0.0" });
-  const command = { command: bin("tidebase-mcp"), args: [], cwd: folder, env: env() };
+  const command = { command: bin("tidebase-mcp"), args: ["--no-http"], cwd: folder, env: env() };
   await client.connect(new StdioClientTransport({ ...command, stderr: "ignore" }));
   const answer = await client.callTool({
     name: "tidebase_list_runs",

@@ -39,7 +39,7 @@ async function startServer(): Promise<{ child: ChildProcess; url: string }> {
 
 async function startMcp(): Promise<{ client: Client; pid: number }> {
   const client = new Client({ name: "test", version: "1.0.0" });
-  const args = [...source, "mcp-server/src/main.ts"];
+  const args = [...source, "mcp-server/src/main.ts", "--no-http"];
   const transport = new StdioClientTransport({
     command: process.execPath,
     args,
