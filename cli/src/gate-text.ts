@@ -9,6 +9,7 @@ import {
   plainDocument,
   seconds,
   table,
+  tidebaseLine,
 } from "./output.ts";
 import type { Answer, Read } from "./run-text.ts";
 
@@ -75,10 +76,10 @@ export function gateText(paint: Paint, gate: ReadGate): string {
       [
         "decide it",
         open && !signedIn
-          ? `npx tidebase gates decide ${gateId} --approve (or --reject)`
+          ? `${tidebaseLine(["gates", "decide", gateId, "--approve"])} (or --reject)`
           : undefined,
       ],
-      ["decide it", open && signedIn ? `npx tidebase gates open ${gateId}` : undefined],
+      ["decide it", open && signedIn ? tidebaseLine(["gates", "open", gateId]) : undefined],
     ])
   );
 }

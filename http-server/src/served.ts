@@ -1,5 +1,6 @@
 import {
   type Core,
+  type CoreOptions,
   type Environment,
   type FoundStore,
   findStore,
@@ -28,7 +29,7 @@ interface Where {
 
 /** Finds and opens the store by the product's one rule, as a server does. Throws StoreError. */
 export async function openServed(
-  { leaseMs, gateFloor, webhookAllow, publicUrl, host, port }: Config,
+  config: Config,
   { env, cwd, readOnly = false }: Where,
 ): Promise<Served> {
   const found = await findStore(env, { remote: false, cwd });
@@ -41,17 +42,27 @@ export async function openServed(
     revive: store.revive,
     schema: store.schema,
     readOnly,
-    limits: { ...(leaseMs !== undefined && { leaseMs }), gateFloor },
-    webhooks: {
-      allow: webhookAllow,
-      publicUrl: publicUrl ?? (port === 0 ? undefined : urlOf(host, port)),
-    },
+    ...coreOptionsOf(config),
   });
   async function leave(): Promise<void> {
     await core.close();
     await store.leave();
   }
   return { core, found, store, leave };
+}
+
+/** What a server's settings say to the core that it serves. */
+export function coreOptionsOf(config: Config): Pick<CoreOptions, "limits" | "webhooks"> {
+  const { leaseMs, gateFloor, webhookAllow } = config;
+  return {
+    limits: { ...(leaseMs !== undefined && { leaseMs }), gateFloor },
+    webhooks: { allow: webhookAllow, publicUrl: publicUrlOf(config) },
+  };
+}
+
+/** Where humans reach the server; undefined while nobody knows its port. */
+export function publicUrlOf({ publicUrl, host, port }: Config): string | undefined {
+  return publicUrl ?? (port === 0 ? undefined : urlOf(host, port));
 }
 
 /** Where a browser of this machine finds the server, be it that it listens on every address. */

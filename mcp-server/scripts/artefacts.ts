@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { PACKAGE, SERVER_NAME } from "../src/install/clients.ts";
 import { fileWithEntry } from "../src/install/snippets.ts";
-import { TOOLSETS } from "../src/tool.ts";
-import { DEFAULT_TOOLSETS, toolsFor } from "../src/tools/index.ts";
+import { DEFAULT_TOOLSETS, TOOLSETS } from "../src/tool.ts";
+import { toolsFor } from "../src/tools/index.ts";
 
 const about = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;

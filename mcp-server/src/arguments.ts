@@ -1,7 +1,6 @@
 import { parseArgs } from "node:util";
 import { closest } from "./closest.ts";
-import { TOOLSETS, type Toolset } from "./tool.ts";
-import { DEFAULT_TOOLSETS, TOOL_NAMES } from "./tools/index.ts";
+import { DEFAULT_TOOLSETS, TOOLSETS, type Toolset } from "./tool.ts";
 
 /** What any server is told of its tools. */
 export interface ToolSettings {
@@ -75,27 +74,29 @@ const STDIO = { ...COMMON, "no-http": FLAG } as const;
 const HTTP = { ...COMMON, port: { type: "string" }, host: { type: "string" } } as const;
 
 /** Reads the command line. Without a subcommand it is the server on stdio, always. */
-export function readArguments(given: readonly string[]): Request {
+export async function readArguments(given: readonly string[]): Promise<Request> {
   const [first = "-", ...rest] = given;
   try {
     if (first === "install") return { kind: "install", args: rest };
-    if (first === "http") return readHttp(rest);
+    if (first === "http") return await readHttp(rest);
     if (!first.startsWith("-")) throw new RefusedError(noSubcommand(first));
-    return readStdio(given);
+    return await readStdio(given);
   } catch (error) {
     return { kind: "refused", because: (error as Error).message };
   }
 }
 
-function readStdio(args: readonly string[]): Request {
+async function readStdio(args: readonly string[]): Promise<Request> {
   const { values } = parseArgs({ args: [...args], options: STDIO });
-  return printed(values) ?? { kind: "serve", ...toolSettings(values), api: !values["no-http"] };
+  const api = !values["no-http"];
+  return printed(values) ?? { kind: "serve", ...(await toolSettings(values)), api };
 }
 
-function readHttp(args: readonly string[]): Request {
+async function readHttp(args: readonly string[]): Promise<Request> {
   const { values } = parseArgs({ args: [...args], options: HTTP });
   const { host } = values;
-  return printed(values) ?? { kind: "http", ...toolSettings(values), port: portOf(values), host };
+  const port = portOf(values);
+  return printed(values) ?? { kind: "http", ...(await toolSettings(values)), port, host };
 }
 
 /** What is wrong with the command line, for the human. */
@@ -126,8 +127,8 @@ interface Given {
 }
 
 /** Single tools are offered alone, unless sets are named besides. */
-function toolSettings(given: Given): ToolSettings {
-  const tools = given.tools === undefined ? [] : toolsOf(given.tools);
+async function toolSettings(given: Given): Promise<ToolSettings> {
+  const tools = given.tools === undefined ? [] : await toolsOf(given.tools);
   const usual = given.tools === undefined ? DEFAULT_TOOLSETS : [];
   const toolsets = given.toolsets === undefined ? usual : toolsetsOf(given.toolsets);
   const readOnly = given["read-only"] === true;
@@ -143,7 +144,8 @@ function toolsetsOf(text: string): Toolset[] {
   );
 }
 
-function toolsOf(text: string): string[] {
+async function toolsOf(text: string): Promise<string[]> {
+  const { TOOL_NAMES } = await import("./tools/index.ts"); // which nobody else needs this early
   return listOf(text).map((given) => {
     const name = given.startsWith("tidebase_") ? given : `tidebase_${given}`;
     if (TOOL_NAMES.includes(name)) return name;

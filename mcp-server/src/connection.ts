@@ -17,7 +17,8 @@ import {
   TidebaseError,
 } from "@tidebase/core";
 import { shareCore } from "./api/shared-core.ts";
-import { checkSettings, isReadOnly } from "./settings.ts";
+import { readOnlyReason } from "./read-only.ts";
+import { checkSettings } from "./settings.ts";
 
 /** Which store the tools work on, how it was found and what may be done to it. */
 export interface StoreInfo {
@@ -179,9 +180,8 @@ function describe(
   const passedOver = found.kind === "embedded" && found.note !== undefined;
   const pageBase = found.kind === "remote" ? baseOf(found.url) : readStoreSettings(env).publicUrl;
   const rest = { kind, foundBy, description, passedOver, pageBase };
-  if (isReadOnly(env))
-    return { ...rest, access: "read_only", accessReason: "TIDEBASE_READ_ONLY is set." };
-  if (readOnly) return { ...rest, access: "read_only", accessReason: "Started with --read-only." };
+  const forbidden = readOnlyReason(env, readOnly);
+  if (forbidden !== undefined) return { ...rest, access: "read_only", accessReason: forbidden };
   if (found.kind === "remote")
     return { ...rest, access: "read_write", accessReason: "The scopes of the API key decide." };
   if (found.local)

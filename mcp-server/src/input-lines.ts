@@ -8,9 +8,14 @@ const NEWLINE = 10;
 
 /**
  * Passes on whole lines. One that is too long is kept from the session, which goes on; `refuse` is given
- * the JSON-RPC answer to it, or undefined where no id was found.
+ * the JSON-RPC answer to it, or undefined where no id was found. The first line passes at once when it is
+ * the handshake; everything else waits until what `load` begins is done.
  */
-export function inputLines(refuse: (answer: string | undefined) => void): Transform {
+export function inputLines(
+  refuse: (answer: string | undefined) => void,
+  load: () => Promise<void> = async () => {},
+): Transform {
+  let loading: Promise<void> | undefined;
   let parts: Uint8Array[] = [];
   let bytes = 0;
   let head = "";
@@ -34,20 +39,35 @@ export function inputLines(refuse: (answer: string | undefined) => void): Transf
     return line;
   }
 
+  function* linesOf(chunk: Uint8Array): Generator<Buffer> {
+    for (let rest = chunk; rest.length > 0; ) {
+      const end = rest.indexOf(NEWLINE);
+      const part = end === -1 ? rest : rest.subarray(0, end + 1);
+      rest = rest.subarray(part.length);
+      take(part);
+      const line = end === -1 ? undefined : finish();
+      if (line !== undefined) yield line;
+    }
+  }
+
+  async function pass(lines: Iterable<Buffer>, push: (line: Buffer) => void): Promise<void> {
+    for (const line of lines) {
+      const isFirst = loading === undefined;
+      // By then its answer is written.
+      loading ??= new Promise<void>((resolve) => setImmediate(resolve)).then(load);
+      if (!isFirst || !HANDSHAKE.test(line.toString("utf8", 0, KEPT_BYTES))) await loading;
+      push(line);
+    }
+  }
+
   return new Transform({
     transform(chunk: Uint8Array, _, done) {
-      for (let rest = chunk; rest.length > 0; ) {
-        const end = rest.indexOf(NEWLINE);
-        const part = end === -1 ? rest : rest.subarray(0, end + 1);
-        rest = rest.subarray(part.length);
-        take(part);
-        const line = end === -1 ? undefined : finish();
-        if (line !== undefined) this.push(line);
-      }
-      done();
+      pass(linesOf(chunk), (line) => this.push(line)).then(() => done(), done);
     },
   });
 }
+
+const HANDSHAKE = /"method"\s*:\s*"initialize"/;
 
 function textOf(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);

@@ -43,7 +43,7 @@ interface SessionOptions {
   readonly tools: readonly ToolDefinition[];
   readonly connection: LazyConnection;
   readonly ownRunId?: string | undefined;
-  readonly onError?: (error: unknown) => void;
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /** The session of the one client of this server; the store is opened when something first needs it. */

@@ -8,9 +8,3 @@ export function checkSettings(env: Environment): void {
   for (const [name, value] of Object.entries(env))
     if (name.startsWith("TIDEBASE_") && value !== undefined) checkExpanded(name, value);
 }
-
-/** Whether TIDEBASE_READ_ONLY asks for it; whatever is no clear no, does. */
-export function isReadOnly(env: Environment): boolean {
-  const value = env["TIDEBASE_READ_ONLY"];
-  return value !== undefined && value !== "0" && value !== "false";
-}

@@ -1,9 +1,9 @@
 import { createServer as createHttpServer, type Server } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
 import { type Core, openCore } from "@tidebase/core";
 import { startServer } from "@tidebase/server";
 import { afterEach, expect, test } from "vitest";
 import { newGrant, useDatabase } from "../../core/test/support/database.ts";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Serving, serveWhenFree } from "../src/api/serving.ts";
 
 const db = useDatabase();
@@ -11,14 +11,6 @@ const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** Begins to serve this file's database under a name. */
 function serve(port: number | string, description = "this one"): Serving & { log: string[] } {

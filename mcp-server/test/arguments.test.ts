@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readArguments } from "../src/arguments.ts";
-import { isReadOnly } from "../src/settings.ts";
+import { isReadOnly } from "../src/read-only.ts";
 import { toolsFor } from "../src/tools/index.ts";
 
 const USUAL = {
@@ -10,13 +10,13 @@ const USUAL = {
   tools: [],
 };
 
-test("without options it serves the runs, the gates and the operator's tools, and the API", () => {
-  expect(readArguments([])).toEqual({ kind: "serve", ...USUAL, api: true });
-  expect(readArguments(["--no-http"])).toEqual({ kind: "serve", ...USUAL, api: false });
+test("without options it serves the runs, the gates and the operator's tools, and the API", async () => {
+  expect(await readArguments([])).toEqual({ kind: "serve", ...USUAL, api: true });
+  expect(await readArguments(["--no-http"])).toEqual({ kind: "serve", ...USUAL, api: false });
 });
 
-test("sets of tools are read as a list", () => {
-  expect(readArguments(["--toolsets", "start, runs", "--read-only"])).toMatchObject({
+test("sets of tools are read as a list", async () => {
+  expect(await readArguments(["--toolsets", "start, runs", "--read-only"])).toMatchObject({
     readOnly: true,
     toolsets: ["start", "runs"],
   });
@@ -24,8 +24,8 @@ test("sets of tools are read as a list", () => {
 
 test.each(["runs,opps", "", "runs,"])(
   "the sets %j are refused with those that there are",
-  (given) => {
-    expect(readArguments([`--toolsets=${given}`])).toEqual({
+  async (given) => {
+    expect(await readArguments([`--toolsets=${given}`])).toEqual({
       kind: "refused",
       because: expect.stringMatching(/no set ".*"\. Take some of runs,gates,ops,start\.$/),
     });
@@ -33,28 +33,28 @@ test.each(["runs,opps", "", "runs,"])(
 );
 
 describe("single tools", () => {
-  const named = (...given: string[]) => {
-    const request = readArguments(given);
+  const named = async (...given: string[]) => {
+    const request = await readArguments(given);
     if (request.kind !== "serve") throw new Error(`It is ${JSON.stringify(request)}.`);
     return toolsFor(request).map(({ name }) => name);
   };
 
-  test("are offered alone, with or without the prefix", () => {
-    expect(named("--tools", "tidebase_get_run, overview")).toEqual([
+  test("are offered alone, with or without the prefix", async () => {
+    expect(await named("--tools", "tidebase_get_run, overview")).toEqual([
       "tidebase_overview",
       "tidebase_get_run",
     ]);
-    expect(named("--tools", "enqueue_run")).toEqual(["tidebase_enqueue_run"]);
+    expect(await named("--tools", "enqueue_run")).toEqual(["tidebase_enqueue_run"]);
   });
 
-  test("come besides the sets that are named with them", () => {
-    const gates = named("--toolsets", "gates");
-    const both = named("--toolsets", "gates", "--tools", "get_run,list_gates");
+  test("come besides the sets that are named with them", async () => {
+    const gates = await named("--toolsets", "gates");
+    const both = await named("--toolsets", "gates", "--tools", "get_run,list_gates");
     expect([...both].sort()).toEqual([...gates, "tidebase_get_run"].sort());
   });
 
-  test("that write are left out when nothing may be written", () => {
-    expect(named("--tools", "get_run,cancel_run,enqueue_run", "--read-only")).toEqual([
+  test("that write are left out when nothing may be written", async () => {
+    expect(await named("--tools", "get_run,cancel_run,enqueue_run", "--read-only")).toEqual([
       "tidebase_get_run",
     ]);
   });
@@ -64,17 +64,17 @@ describe("single tools", () => {
     ["tidebase_overveiw", "Did you mean tidebase_overview?"],
     ["", "Take some of tidebase_overview,"],
     ["zzzzzzzzzzzzzzz", "Take some of tidebase_overview,"],
-  ])("%j is refused with the closest", (name, way) => {
-    expect(readArguments(["--tools", `list_runs,${name}`])).toEqual({
+  ])("%j is refused with the closest", async (name, way) => {
+    expect(await readArguments(["--tools", `list_runs,${name}`])).toEqual({
       kind: "refused",
       because: expect.stringContaining(`no tool ${JSON.stringify(name)}. ${way}`),
     });
   });
 });
 
-test("the subcommand http has the same options, an address and a port", () => {
+test("the subcommand http has the same options, an address and a port", async () => {
   const given = ["http", "--read-only", "--port", "0", "--host", "::1", "--tools=get_run"];
-  expect(readArguments(given)).toEqual({
+  expect(await readArguments(given)).toEqual({
     kind: "http",
     readOnly: true,
     allowWrites: false,
@@ -83,13 +83,17 @@ test("the subcommand http has the same options, an address and a port", () => {
     port: 0,
     host: "::1",
   });
-  expect(readArguments(["http"])).toMatchObject({ ...USUAL, port: undefined, host: undefined });
-  expect(readArguments(["http", "--help"])).toEqual({ kind: "help" });
+  expect(await readArguments(["http"])).toMatchObject({
+    ...USUAL,
+    port: undefined,
+    host: undefined,
+  });
+  expect(await readArguments(["http", "--help"])).toEqual({ kind: "help" });
 });
 
-test("what follows install is its own", () => {
+test("what follows install is its own", async () => {
   const args = ["--client", "cursor", "--help"];
-  expect(readArguments(["install", ...args])).toEqual({ kind: "install", args });
+  expect(await readArguments(["install", ...args])).toEqual({ kind: "install", args });
 });
 
 test.each([
@@ -99,8 +103,8 @@ test.each([
   [["http", "--no-http"], "--no-http"],
   [["http", "--port", "65536"], "no number from 0 to 65535"],
   [["--port", "1"], "--port"],
-])("%j is refused", (given, because) => {
-  expect(readArguments(given)).toEqual({
+])("%j is refused", async (given, because) => {
+  expect(await readArguments(given)).toEqual({
     kind: "refused",
     because: expect.stringContaining(because),
   });

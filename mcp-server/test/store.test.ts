@@ -1,26 +1,12 @@
-import { createServer, type Server } from "node:net";
 import { cancelRun } from "@tidebase/core";
 import { describe, expect, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
+import { freePort } from "../../test/support/free-port.ts";
 import { connectLazily, openConnection } from "../src/connection.ts";
 import { toToolError } from "../src/tool-error.ts";
 import { useAgent } from "./support.ts";
 
 const db = useDatabase();
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const port = portOf(probe);
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("No port.");
-  return address.port;
-}
 
 describe("a database that cannot be reached", () => {
   const env: Record<string, string> = {};

@@ -178,8 +178,8 @@ test.concurrent("what is followed ends with the session, and at the end of the r
 
 test.concurrent("a client follows a hundred resources at most, and is told so", async () => {
   const agent = await follower();
-  const runs = await Promise.all(Array.from({ length: 101 }, () => db.pending()));
-  const [last = "", ...others] = runs.map((runId) => uriOf({ runId }));
+  const runs = await Promise.all(Array.from({ length: 102 }, () => db.pending()));
+  const [last = "", later = "", ...others] = runs.map((runId) => uriOf({ runId }));
   await Promise.all(others.map((uri) => agent.subscribe(uri)));
   await expect(agent.subscribe(last)).rejects.toMatchObject({
     code: ErrorCode.InvalidParams,
@@ -188,6 +188,10 @@ test.concurrent("a client follows a hundred resources at most, and is told so", 
   });
   await agent.client.unsubscribeResource({ uri: others[0] ?? "" });
   await agent.subscribe(last);
+  await expect(agent.subscribe(later)).rejects.toThrow();
+  await db.call("runs.cancel", { runId: runs[0], dryRun: false }); // what is over makes room
+  await vi.waitFor(() => agent.subscribe(later), { interval: 100, timeout: 10_000 });
+  expect(agent.count(last)).toBe(1);
   await agent.client.close();
 });
 

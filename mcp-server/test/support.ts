@@ -14,7 +14,8 @@ import { newGrant } from "../../core/test/support/database.ts";
 import { createServer } from "../src/adapter-v1.ts";
 import { connectLazily, openConnection } from "../src/connection.ts";
 import type { Toolset } from "../src/tool.ts";
-import { DEFAULT_TOOLSETS, toolsFor } from "../src/tools/index.ts";
+import { DEFAULT_TOOLSETS } from "../src/tool.ts";
+import { toolsFor } from "../src/tools/index.ts";
 
 type Environment = Readonly<Record<string, string>>;
 /** A structured answer, read as a test needs it. */

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { clusterStatus, stopCluster } from "@tidebase/core";
 import { afterAll, expect, test } from "vitest";
+import { freePort } from "../support/free-port.ts";
 import { end } from "../support/process.ts";
 import { HELLO, type StdioProgram, startStdio } from "../support/stdio-program.ts";
 
@@ -24,14 +24,6 @@ afterAll(async () => {
   await stopCluster({ home });
   await rm(home, { recursive: true, force: true });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port: free } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return free;
-}
 
 /** A stdio server that has said hello, and that nobody calls otherwise. */
 async function startMcp(): Promise<StdioProgram> {

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +8,7 @@ import { promisify } from "node:util";
 import { clusterStatus, stopCluster } from "@tidebase/core";
 import { Tidebase } from "@tidebase/sdk";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../support/free-port.ts";
 import { HELLO, type StdioProgram, startStdio } from "../support/stdio-program.ts";
 
 const run = promisify(execFile);
@@ -40,14 +40,6 @@ afterAll(async () => {
   await stopCluster({ home: join(folder, "home") });
   await rm(folder, { recursive: true, force: true });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 function start(env: Record<string, string>): StdioProgram {
   const program = startStdio([main], env, folder);

@@ -84,7 +84,8 @@ async function make(
 ): Promise<void> {
   if (from === undefined && fromKey !== undefined)
     throw new UsageError("--from-key goes with --from.", "Name the step.");
-  if ((edit === undefined) !== (output === undefined) || (edit ?? editKey) !== edit)
+  const isWhole = (edit === undefined) === (output === undefined);
+  if (!isWhole || (edit === undefined && editKey !== undefined))
     throw new UsageError("--edit, its --edit-key and --output go together.", "Give them together.");
   if (input === "@-" && output === "@-")
     throw new UsageError("Standard input is read once.", "Name a file for one of them.");

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Core, CoreOptions, Environment } from "@tidebase/core";
-import type { Config, RunningServer } from "@tidebase/server";
+import type { RunningServer } from "@tidebase/server";
 import { type HolderWatch, noteOn, watchHolder } from "./holder.ts";
 import { API_HOST, isFree, isTaken } from "./port.ts";
 
@@ -88,7 +88,7 @@ async function openServer(
   log: ServingOptions["log"],
   store: string,
 ): Promise<{ readonly port: number; listen(): Promise<RunningServer | undefined> }> {
-  const { configOf, ListenError, startServer } = await import("@tidebase/server");
+  const { configOf, coreOptionsOf, ListenError, startServer } = await import("@tidebase/server");
   const config = configOf({ host: API_HOST, gateCodes: false }, { ...env, PORT: undefined });
   const onInternal = (requestId: string, error: unknown): void =>
     log(`The HTTP API failed to answer ${requestId}. ${(error as Error).message}`);
@@ -96,7 +96,7 @@ async function openServer(
 
   /** Undefined when somebody was faster. */
   async function listen(): Promise<RunningServer | undefined> {
-    core ??= openCore(coreOptions(config));
+    core ??= openCore(coreOptionsOf(config));
     try {
       const server = await startServer({ ...config, core, store, onInternal });
       log(`The HTTP API is served on ${server.url} (store: ${store}).`);
@@ -107,16 +107,4 @@ async function openServer(
     }
   }
   return { port: config.port, listen };
-}
-
-/** Like those of a server of its own. */
-function coreOptions(config: Config): Pick<CoreOptions, "limits" | "webhooks"> {
-  const { leaseMs, gateFloor, webhookAllow, publicUrl, port } = config;
-  return {
-    limits: { ...(leaseMs !== undefined && { leaseMs }), gateFloor },
-    webhooks: {
-      allow: webhookAllow,
-      publicUrl: publicUrl ?? (port === 0 ? undefined : `http://${API_HOST}:${port}`),
-    },
-  };
 }

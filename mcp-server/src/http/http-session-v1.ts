@@ -120,11 +120,14 @@ function untilRead(response: Response, told: () => void): Response {
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const part = await reader.read();
-        if (!part.done) controller.enqueue(part.value);
-        else {
+        try {
+          const part = await reader.read();
+          if (!part.done) return controller.enqueue(part.value);
           finish();
           controller.close();
+        } catch (error) {
+          finish(); // else the session would be in use for ever
+          throw error;
         }
       },
       async cancel(reason) {

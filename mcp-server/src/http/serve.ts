@@ -7,15 +7,17 @@ import {
   type Logger,
   openLog,
   openServed,
+  publicUrlOf,
   type RunningServer,
   type Served,
   startServer,
   stopOnSignal,
-  urlOf,
 } from "@tidebase/server";
 import type { ToolSettings } from "../arguments.ts";
 import type { StoreInfo } from "../connection.ts";
-import type { Program } from "../run.ts";
+import type { Program } from "../program.ts";
+import { readOnlyReason } from "../read-only.ts";
+import { toToolError } from "../tool-error.ts";
 import { toolsFor } from "../tools/index.ts";
 import { readVersion } from "../version.ts";
 import { mountTools } from "./tools-mount.ts";
@@ -86,6 +88,7 @@ function openForTools({ core, found, store }: Served, settings: HttpSettings): C
   return openCore({ databaseUrl, revive, schema, readOnly: true, poolMax: POOL_MAX });
 }
 
+/** What serving takes besides the store. */
 interface Listening {
   readonly config: Config;
   readonly settings: HttpSettings;
@@ -94,18 +97,17 @@ interface Listening {
   readonly log: Logger;
 }
 
-function listen(
-  served: Served,
-  { config, settings, env, forTools, log }: Listening,
-): Promise<RunningServer> {
+function listen(served: Served, listening: Listening): Promise<RunningServer> {
   const { core, store } = served;
+  const { config, settings, env, forTools, log } = listening;
   const mcp = mountTools({
     core: forTools,
-    store: storeInfo(served, config, settings, forTools !== core),
+    store: storeInfo(served, listening, forTools !== core),
     tools: toolsFor(settings),
     version: readVersion(),
     ownRunId: env["TIDEBASE_RUN_ID"],
-    onError: (err) => log.info({ err }, "a tool failed"),
+    onError: (err) =>
+      log[toToolError(err).code === "internal" ? "error" : "info"]({ err }, "a tool failed"),
   });
   return startServer({ ...config, core, store: store.description, log, mounts: [mcp] });
 }
@@ -113,25 +115,24 @@ function listen(
 /** To an agent this is a remote server: it holds a key at most, never the database's URL. */
 function storeInfo(
   { found, store }: Served,
-  { publicUrl, host, port }: Config,
-  { readOnly }: HttpSettings,
+  { config, settings, env }: Listening,
   guarded: boolean,
 ): StoreInfo {
-  const accessReason = readOnly
-    ? "Started with --read-only."
-    : guarded
-      ? "The database is on another machine. Start tidebase-mcp http with --allow-writes to change that."
-      : "The scopes of the API key decide.";
+  const forbidden =
+    readOnlyReason(env, settings.readOnly) ?? (guarded ? ON_ANOTHER_MACHINE : undefined);
   return {
     kind: "remote",
     foundBy: store.foundBy,
     description: store.description,
-    access: readOnly || guarded ? "read_only" : "read_write",
-    accessReason,
+    access: forbidden === undefined ? "read_write" : "read_only",
+    accessReason: forbidden ?? "The scopes of the API key decide.",
     passedOver: found.kind === "embedded" && found.note !== undefined,
-    pageBase: publicUrl ?? (port === 0 ? undefined : urlOf(host, port)),
+    pageBase: publicUrlOf(config),
   };
 }
+
+const ON_ANOTHER_MACHINE =
+  "The database is on another machine. Start tidebase-mcp http with --allow-writes to change that.";
 
 function reasonOf(error: unknown): string {
   if (error instanceof StoreError || error instanceof ListenError)

@@ -1,5 +1,5 @@
 import { createTwoFilesPatch } from "diff";
-import type { Program } from "../run.ts";
+import type { Program } from "../program.ts";
 import { type Launch, launchOf } from "./clients.ts";
 import type { Edit } from "./edit.ts";
 import { editJson } from "./edit-json.ts";

@@ -12,7 +12,7 @@ import {
   rm,
   stat,
 } from "node:fs/promises";
-import { basename, dirname, join, relative, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { InstallError } from "./install-error.ts";
 
 /** A client's file as it is now. */
@@ -131,6 +131,6 @@ function ifAbsent(error: NodeJS.ErrnoException): undefined {
 }
 
 function isInside(file: string, folder: string): boolean {
-  const way = relative(folder, file);
-  return way !== ".." && !way.startsWith(`..${sep}`) && way !== "";
+  const way = relative(folder, file); // absolute: on another drive of Windows
+  return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

@@ -112,7 +112,7 @@ export class Runs {
   /** See `Tidebase.fork`. */
   fork(runId: string, options: ForkOptions & Applied): Promise<Fork>;
   fork(runId: string, options?: ForkOptions): Promise<ForkPlan>;
-  async fork(runId: string, options: ForkOptions = {}): Promise<ForkPlan> {
+  fork(runId: string, options: ForkOptions = {}): Promise<ForkPlan> {
     return forked(this.#connection, runId, options);
   }
 
