@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { EMBEDDED, PROGRAMS } from "./vitest.config.ts";
+import { EMBEDDED, SLOW } from "./vitest.config.ts";
 
 /** What needs another program, packed packages or many trials: `npm run test:system`. */
 export default defineConfig({
@@ -11,7 +11,7 @@ export default defineConfig({
       "sdk/test/kill.test.ts",
       "core/test/wake-races.test.ts",
       ...EMBEDDED,
-      ...PROGRAMS,
+      ...SLOW,
     ],
     globalSetup: "core/test/support/global-setup.ts",
     expect: { poll: { timeout: 10_000 } }, // a busy machine is slow, not wrong

@@ -1,5 +1,5 @@
 import type { Database } from "./database.ts";
-import { TidebaseError } from "./errors.ts";
+import { faultOf, isAway } from "./failure.ts";
 import { quarantine, type SweepName } from "./quarantine-sql.ts";
 
 /** A claim of many rows in one statement, which fails as a whole where one of them cannot be claimed. */
@@ -61,18 +61,11 @@ async function setAside(
   item: { runId: string },
   failure: unknown,
 ): Promise<void> {
-  const cause = failure instanceof TidebaseError ? failure.cause : failure;
-  const message = cause instanceof Error ? cause.message.slice(0, 500) : "unknown";
-  const counted = { ...item, sweep, message };
+  const counted = { ...item, sweep, message: faultOf(failure) };
   try {
     await db.maybe(quarantine, counted);
   } catch (refused) {
     if (isAway(refused)) throw refused;
     await db.maybe(quarantine, { ...counted, untold: true }); // a run that cannot even be told of
   }
-}
-
-/** Whether the database is away, or busy: no row is at fault. */
-export function isAway(failure: unknown): boolean {
-  return failure instanceof TidebaseError && failure.code !== "input_refused";
 }

@@ -1,5 +1,5 @@
 import type { Database } from "./database.ts";
-import { TidebaseError } from "./errors.ts";
+import { faultOf, isAway } from "./failure.ts";
 import type { Look, Probe } from "./pulse.ts";
 import { quarantine, type SweepName } from "./quarantine-sql.ts";
 import type { Fragment } from "./statement.ts";
@@ -135,15 +135,12 @@ async function settle(
       if (answers[index]?.outcome === "input_refused") await setAside(db, sweep, item, "refused");
     return answers.filter(({ outcome }) => !UNSETTLED.includes(outcome)).length;
   } catch (failure) {
-    const isRefused = failure instanceof TidebaseError && failure.code === "input_refused";
-    if (failure instanceof TidebaseError && !isRefused) throw failure; // the database is away, no row is at fault
+    if (isAway(failure)) throw failure;
     const [item, ...others] = items;
-    const cause = isRefused ? failure.cause : failure;
-    const message = cause instanceof Error ? cause.message.slice(0, 500) : "unknown";
     let settled = 0;
     if (others.length > 0)
       for (const one of items) settled += await settle(db, sweep, [one], changed);
-    else if (item !== undefined) await setAside(db, sweep, item, message);
+    else if (item !== undefined) await setAside(db, sweep, item, faultOf(failure));
     return settled;
   }
 }

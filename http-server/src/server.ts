@@ -115,7 +115,7 @@ function cannotListen(cause: NodeJS.ErrnoException, host: string, port: number):
   if (cause.code === "EADDRINUSE")
     return new ListenError(
       `Port ${port} on ${host} is taken.`,
-      "Stop the program that listens there, or choose another with --port or TIDEBASE_PORT.",
+      "If an assistant's tidebase-mcp listens there, the API is served already. Else stop that program, or choose another port with --port or TIDEBASE_PORT.",
       { cause },
     );
   if (cause.code === "EACCES")

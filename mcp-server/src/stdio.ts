@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { openServer, serveStdio } from "./handshake-v1.ts";
 import { inputLines } from "./input-lines.ts";
-import type { Offer, Serving } from "./offer.ts";
+import type { Offer, Serving } from "./offer-v1.ts";
 import { lineOf, type Program } from "./program.ts";
 import { readVersion } from "./version.ts";
 
@@ -20,7 +20,9 @@ export async function serve(program: Program, settings: Serving): Promise<void> 
   });
   let loading: Promise<Offer> | undefined;
   async function load(): Promise<void> {
-    loading ??= import("./offer.ts").then(({ openOffer }) => openOffer(server, program, settings));
+    loading ??= import("./offer-v1.ts").then(({ openOffer }) =>
+      openOffer(server, program, settings),
+    );
     (await loading).begin();
   }
   const end = once(async () => {
@@ -45,6 +47,10 @@ export async function serve(program: Program, settings: Serving): Promise<void> 
   process.stdin.once("close", () => input.end());
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
     process.on(signal, () => end(END_MS));
+  input.once("error", (error) => {
+    log(lineOf(error)); // what is offered could not be loaded
+    return end(END_MS);
+  });
   for (const stream of [process.stdout, output]) stream.once("error", () => end(END_MS)); // nobody reads it
   await serveStdio(server, input, output);
 }

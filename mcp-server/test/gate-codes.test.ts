@@ -130,7 +130,7 @@ describe("with --read-only", () => {
     await reader.call("tidebase_wait_for_run", { runId, timeoutMs: 0 });
     const input = { gateId, proposedDecision: "approved" };
     expect(await reader.refused("tidebase_resolve_gate", input)).toMatchObject({
-      code: "tool_not_found",
+      code: "store_read_only",
     });
   });
 });

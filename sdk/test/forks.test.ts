@@ -165,3 +165,11 @@ test("a fork whose answer is lost is made once", async () => {
   const { runs } = await tidebase.runs.list({ forkedFrom: source });
   expect([lost, runs.map((run) => run.runId)]).toEqual([2, [runId]]);
 });
+
+test("a rerun takes no moment: what would make it a fork is refused", async () => {
+  const tidebase = server.client();
+  report(tidebase);
+  const source = await made(tidebase);
+  const options: object = { from: "send" };
+  await expect(tidebase.rerun(source, options)).rejects.toMatchObject({ code: "input_invalid" });
+});

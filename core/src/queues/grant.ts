@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import { isAway } from "../claim-besides.ts";
 import type { Database } from "../database.ts";
+import { isAway } from "../failure.ts";
 import { JsonText } from "../json-text.ts";
 import * as leases from "../leases/sql.ts";
 import * as steps from "../steps/sql.ts";

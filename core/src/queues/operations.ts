@@ -3,7 +3,7 @@ import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
 import { claimBesides } from "../claim-besides.ts";
 import type { Database } from "../database.ts";
-import { TidebaseError } from "../errors.ts";
+import { isAway } from "../failure.ts";
 import { Holder, machineOf } from "../leases/holder.ts";
 import { GrantId, LeaseMs } from "../leases/schema.ts";
 import { operation } from "../operation.ts";
@@ -291,7 +291,7 @@ async function redrive(db: Database, runId: string, actor: string): Promise<Skip
     const { outcome: code, activeRunId } = acted;
     return [{ runId, code, ...(activeRunId !== null && { activeRunId }) }];
   } catch (failure) {
-    if (failure instanceof TidebaseError && failure.code !== "input_refused") throw failure; // the database is away
+    if (isAway(failure)) throw failure;
     return [{ runId, code: "input_refused" }];
   }
 }

@@ -1,6 +1,6 @@
 import { v7 as uuid } from "uuid";
 import type { Database } from "../database.ts";
-import { TidebaseError } from "../errors.ts";
+import { faultOf, isAway } from "../failure.ts";
 import { payloadText } from "../json-text.ts";
 import { oneLine, readJson } from "../payload.ts";
 import type { Sweep } from "../reconciler.ts";
@@ -58,9 +58,8 @@ async function fireOrCount(
   try {
     return await fire(db, due, maxSteps);
   } catch (failure) {
-    if (failure instanceof TidebaseError && failure.code !== "input_refused") throw failure; // the database is away
-    const cause = failure instanceof TidebaseError ? failure.cause : failure;
-    await count(db, due, cause instanceof Error ? cause.message : "unknown");
+    if (isAway(failure)) throw failure;
+    await count(db, due, faultOf(failure));
     return undefined;
   }
 }

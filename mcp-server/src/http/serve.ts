@@ -105,7 +105,6 @@ function listen(served: Served, listening: Listening): Promise<RunningServer> {
     store: storeInfo(served, listening, forTools !== core),
     tools: toolsFor(settings),
     version: readVersion(),
-    ownRunId: env["TIDEBASE_RUN_ID"],
     onError: (err) =>
       log[toToolError(err).code === "internal" ? "error" : "info"]({ err }, "a tool failed"),
   });

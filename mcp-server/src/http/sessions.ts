@@ -50,7 +50,7 @@ export class Sessions {
     const held = this.#held.get(id);
     if (held?.owner !== ownerOf(actor)) return undefined;
     if (this.#isOver(held)) {
-      drop(held);
+      this.#drop(held);
       return undefined;
     }
     held.usedAt = this.#limits.now();
@@ -69,8 +69,8 @@ export class Sessions {
     const all = [...this.#held.values()];
     const own = all.filter((held) => held.owner === owner);
     if (own.length >= sessionsMaxOfOne) {
-      if (!dropIdlest(own)) return sessionsMaxOfOne;
-    } else if (all.length >= sessionsMax && !dropIdlest(all)) return sessionsMax;
+      if (!this.#dropIdlest(own)) return sessionsMaxOfOne;
+    } else if (all.length >= sessionsMax && !this.#dropIdlest(all)) return sessionsMax;
     const id = randomUUID();
     const session = openHttpSession(serve(), {
       id,
@@ -83,7 +83,7 @@ export class Sessions {
 
   /** Ends what nobody has used for too long. */
   expire(): void {
-    for (const held of this.#held.values()) if (this.#isOver(held)) drop(held);
+    for (const held of this.#held.values()) if (this.#isOver(held)) this.#drop(held);
   }
 
   /** Ends sessions whose caller's key works no more, though their streams are open. */
@@ -94,7 +94,7 @@ export class Sessions {
       try {
         await held.identify();
       } catch (error) {
-        if (error instanceof TidebaseError && error.code.startsWith("key_")) drop(held);
+        if (error instanceof TidebaseError && error.code.startsWith("key_")) this.#drop(held);
       }
     }
   }
@@ -109,6 +109,19 @@ export class Sessions {
     return !held.isBusy() && now() - held.usedAt >= idleMs;
   }
 
+  #dropIdlest(crowd: readonly Held[]): boolean {
+    const idle = crowd.filter((held) => !held.isBusy());
+    const [first] = idle.sort((one, other) => one.usedAt - other.usedAt);
+    if (first !== undefined) this.#drop(first);
+    return first !== undefined;
+  }
+
+  /** Forgotten at once: the next one that makes room finds another. */
+  #drop(held: Held): void {
+    this.#held.delete(held.id);
+    void held.end();
+  }
+
   #touch(id: string): void {
     const held = this.#held.get(id);
     if (held !== undefined) held.usedAt = this.#limits.now();
@@ -118,15 +131,4 @@ export class Sessions {
 /** A key, or everybody where the server is open to this machine. */
 function ownerOf({ via, name }: Actor): string {
   return `${via} ${name}`;
-}
-
-function dropIdlest(crowd: readonly Held[]): boolean {
-  const idle = crowd.filter((held) => !held.isBusy());
-  const [first] = idle.sort((one, other) => one.usedAt - other.usedAt);
-  if (first !== undefined) drop(first);
-  return first !== undefined;
-}
-
-function drop(held: Held): void {
-  void held.end();
 }

@@ -7,7 +7,7 @@ import { type McpMountOptions, mountMcp } from "./mount.ts";
 /** Which tools there are, and on what they work. */
 interface ToolsMountOptions
   extends Omit<McpMountOptions, "serve">,
-    Pick<ServerOptions, "tools" | "version" | "ownRunId" | "onError"> {
+    Pick<ServerOptions, "tools" | "version" | "onError"> {
   /** What the tools execute operations with; it stays open. */
   readonly core: Core;
   readonly store: StoreInfo;
@@ -15,12 +15,12 @@ interface ToolsMountOptions
 
 /** The tools at `/mcp`: every session acts in the name of the caller that began it. */
 export function mountTools(options: ToolsMountOptions): Mount {
-  const { core, store, tools, version, ownRunId, onError, ...limits } = options;
+  const { core, store, tools, version, onError, ...limits } = options;
   return mountMcp({
     ...limits,
     serve: (actor) =>
       createServer({
-        ...{ tools, version, ownRunId, connection: connectionOf(core, actor, store) },
+        ...{ tools, version, connection: connectionOf(core, actor, store) },
         ...(onError !== undefined && { onError }),
       }),
   });

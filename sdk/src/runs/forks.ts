@@ -2,6 +2,7 @@ import type { Connection } from "../connection.ts";
 import { encode } from "../encoding/encoding.ts";
 import { checkRunId, newRunId } from "../ids.ts";
 import type { Operations } from "../operations.gen.ts";
+import { checkOptions } from "../options.ts";
 
 type Asked = Operations["runs.fork"]["input"];
 type Answered = Operations["runs.fork"]["output"];
@@ -63,6 +64,18 @@ export async function forked(
     ...(!dryRun && { forkRunId: forkRunId ?? newRunId() }),
   };
   return connection.call("runs.fork", asked);
+}
+
+const RERUN_OPTIONS = ["input", "queue", "forkRunId", "reason", "dryRun", "asOf"];
+
+/** A fork that keeps nothing: an option of a fork would make it another thing. */
+export async function rerun(
+  connection: Connection,
+  runId: string,
+  options: RerunOptions,
+): Promise<ForkPlan> {
+  checkOptions("rerun", options, RERUN_OPTIONS);
+  return forked(connection, runId, options);
 }
 
 function edited({ output, ...step }: NonNullable<ForkOptions["edit"]>) {

@@ -13,6 +13,7 @@ import {
   type ForkPlan,
   forked,
   type RerunOptions,
+  rerun,
 } from "./forks.ts";
 
 type Input<Name extends keyof Operations> = Operations[Name]["input"];
@@ -120,7 +121,7 @@ export class Runs {
   rerun(runId: string, options: RerunOptions & Applied): Promise<Fork>;
   rerun(runId: string, options?: RerunOptions): Promise<ForkPlan>;
   rerun(runId: string, options: RerunOptions = {}): Promise<ForkPlan> {
-    return forked(this.#connection, runId, options);
+    return rerun(this.#connection, runId, options);
   }
 
   /** See `Tidebase.cancel`. */
