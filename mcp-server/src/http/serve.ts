@@ -99,7 +99,7 @@ interface Listening {
 
 function listen(served: Served, listening: Listening): Promise<RunningServer> {
   const { core, store } = served;
-  const { config, settings, env, forTools, log } = listening;
+  const { config, settings, forTools, log } = listening;
   const mcp = mountTools({
     core: forTools,
     store: storeInfo(served, listening, forTools !== core),
