@@ -65,8 +65,8 @@ const FLAG = { type: "boolean", default: false } as const;
 const COMMON = {
   "read-only": FLAG,
   "allow-writes": FLAG,
-  toolsets: { type: "string" },
-  tools: { type: "string" },
+  toolsets: { type: "string", multiple: true },
+  tools: { type: "string", multiple: true },
   version: FLAG,
   help: FLAG,
 } as const;
@@ -122,8 +122,8 @@ interface Given {
   readonly "allow-writes"?: boolean | undefined;
   readonly help?: boolean | undefined;
   readonly version?: boolean | undefined;
-  readonly toolsets?: string | undefined;
-  readonly tools?: string | undefined;
+  readonly toolsets?: readonly string[] | undefined;
+  readonly tools?: readonly string[] | undefined;
 }
 
 /** Single tools are offered alone, unless sets are named besides. */
@@ -135,8 +135,8 @@ async function toolSettings(given: Given): Promise<ToolSettings> {
   return { readOnly, allowWrites: given["allow-writes"] === true, toolsets, tools };
 }
 
-function toolsetsOf(text: string): Toolset[] {
-  const names = listOf(text);
+function toolsetsOf(given: readonly string[]): Toolset[] {
+  const names = listOf(given);
   const unknown = names.find((name) => !isToolset(name));
   if (unknown === undefined) return names.filter(isToolset);
   throw new RefusedError(
@@ -144,9 +144,9 @@ function toolsetsOf(text: string): Toolset[] {
   );
 }
 
-async function toolsOf(text: string): Promise<string[]> {
+async function toolsOf(lists: readonly string[]): Promise<string[]> {
   const { TOOL_NAMES } = await import("./tools/index.ts"); // which nobody else needs this early
-  return listOf(text).map((given) => {
+  return listOf(lists).map((given) => {
     const name = given.startsWith("tidebase_") ? given : `tidebase_${given}`;
     if (TOOL_NAMES.includes(name)) return name;
     const guess = closest(given, TOOL_NAMES);
@@ -156,8 +156,9 @@ async function toolsOf(text: string): Promise<string[]> {
   });
 }
 
-function listOf(text: string): string[] {
-  return text.split(",").map((name) => name.trim());
+/** An option that is given twice adds to itself. */
+function listOf(given: readonly string[]): string[] {
+  return given.flatMap((text) => text.split(",")).map((name) => name.trim());
 }
 
 function portOf({ port }: { port?: string | undefined }): number | undefined {

@@ -15,6 +15,12 @@ test("without options it serves the runs, the gates and the operator's tools, an
   expect(await readArguments(["--no-http"])).toEqual({ kind: "serve", ...USUAL, api: false });
 });
 
+test("an option that is given twice adds to itself", async () => {
+  expect(await readArguments(["--toolsets", "runs", "--toolsets", "gates,ops"])).toMatchObject({
+    toolsets: ["runs", "gates", "ops"],
+  });
+});
+
 test("sets of tools are read as a list", async () => {
   expect(await readArguments(["--toolsets", "start, runs", "--read-only"])).toMatchObject({
     readOnly: true,

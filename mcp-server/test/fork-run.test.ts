@@ -45,9 +45,13 @@ describe("a fork", () => {
     expect(await journalOf(made.forkRunId)).toEqual({ load: { rows: 3 } });
     const source = await agent.call("tidebase_get_run", { runId });
     expect(source.run).toMatchObject({ status: "failed", lastSeq: plan.seq });
-    const other = await agent.call("tidebase_fork_run", { ...act, reason: "once more" });
+    const once = await agent.call("tidebase_fork_run", { ...act, reason: "once more" });
+    expect(once).toMatchObject({ created: false, forkRunId: made.forkRunId });
+    const { runId: _, ...rest } = act;
+    const other = await agent.call("tidebase_fork_run", { runId, ...rest, input: "{}" });
     expect(other.created).toBe(true);
-    expect(other.forkRunId).not.toBe(made.forkRunId);
+    const spaced = await agent.call("tidebase_fork_run", { ...act, input: " { }" });
+    expect(spaced).toMatchObject({ created: false, forkRunId: other.forkRunId });
   });
 
   test("takes another output for a step that it keeps", async () => {

@@ -107,6 +107,22 @@ const inSession = (id: string, more: object = {}): Record<string, string> => ({
   ...more,
 });
 
+test("a second call with an id that is still being answered is refused, and the first is answered", async () => {
+  const server = await serveTools();
+  const session = inSession(await begin(server));
+  const { runId } = await db.begun();
+  const wait = { name: "tidebase_wait_for_run", arguments: { runId, timeoutMs: 20_000 } };
+  const call = { jsonrpc: "2.0", id: 7, method: "tools/call", params: wait };
+  const first = post(server, call, session);
+  await vi.waitFor(async () => {
+    const second = await post(server, { ...PING, id: 7 }, session);
+    expect([second.status, second.text]).toEqual([400, expect.stringContaining("-32600")]);
+  });
+  await db.call("runs.cancel", { runId });
+  expect((await first).text).toContain('"id":7');
+  expect((await post(server, { ...PING, id: 7 }, session)).status).toBe(200);
+});
+
 describe("two clients whose ids collide", () => {
   const LANES = 20;
   /** Says who called and what they sent, some calls sooner than others. */

@@ -214,6 +214,29 @@ test("prints one JSON object, of failures too, and no secret", async () => {
   expect(JSON.parse(failed.out).error.message).toContain("is no JSON");
 });
 
+test("shows no secret of other entries either, whatever shape they have", async () => {
+  const env = {
+    GITHUB_PAT: "ghp_x1",
+    PGPASS: "hunter4",
+    DSN: "Server=x;Password=hunter5",
+    A: "b?password=hunter6",
+  };
+  const entry = { command: "x", args: ["--api-key", "hunter7", "--port", "80"], env };
+  await given(join(cwd, ".mcp.json"), JSON.stringify({ mcpServers: { tidebase: entry } }, null, 2));
+  const { out } = await run("--client claude-code --json --dry-run");
+  expect(out).not.toMatch(/ghp_x1|hunter/);
+  expect(out).toContain("--port");
+});
+
+test.each([
+  ["--toolsets runs,bogus", 'there is no set "bogus"'],
+  ["http", "no server on standard input and output"],
+  ["--version", "no server on standard input and output"],
+])("options with which no server would start are refused: %s", async (options, because) => {
+  const refused = await run(`--client cursor --yes -- ${options}`);
+  expect(refused).toMatchObject({ code: 2, complaints: expect.stringContaining(because) });
+});
+
 test("follows a link of the user, keeps the mode, and stays inside a project", async () => {
   const real = await given(join(home, "dotfiles", "mcp.json"), "{}");
   await chmod(real, 0o640);

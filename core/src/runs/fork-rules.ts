@@ -88,7 +88,7 @@ export function warnings(facts: {
     );
   if (keptAfterEdit > 0)
     said.push(
-      "Steps that were completed after the edited one are kept as well, with what they made of its former output. Fork from the first that depends on it to run them again.",
+      "Steps that were completed after the edited one are kept as well, with what they made of its former output. A child, and a step that declares its input, that would get another one now is a mismatch and stops the fork. Fork from the first that depends on it to run them again.",
     );
   if (hasInput && keptSteps > 0)
     said.push(

@@ -10,7 +10,7 @@ import {
   type RequestId,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { ToolServer } from "../adapter-v1.ts";
-import { CUT_SHORT } from "./refusals.ts";
+import { CUT_SHORT, idInUse } from "./refusals.ts";
 
 /** One client's conversation: a server and a transport of its own, so that no ids of two clients meet. */
 export interface HttpSession {
@@ -59,6 +59,7 @@ export function openHttpSession(
     try {
       await connected;
       const called = idOfCall(body);
+      if (called !== undefined && unanswered.has(called)) return untilRead(idInUse(), left);
       if (called !== undefined) unanswered.add(called);
       const response = await transport.handleRequest(request, { parsedBody: body });
       if (called !== undefined && !response.ok) unanswered.delete(called);

@@ -2,6 +2,7 @@ import type { Mount } from "@tidebase/server";
 
 /** Codes of JSON-RPC and of the MCP transport. */
 const PARSE_ERROR = -32_700;
+const INVALID = -32_600;
 const SERVER_ERROR = -32_000;
 const SESSION_NOT_FOUND = -32_001;
 
@@ -21,6 +22,11 @@ export function noSession(): Response {
 /** Whatever is no `initialize` belongs to a session. */
 export function sessionMissing(): Response {
   return answer(400, "Send the Mcp-Session-Id header that the answer to initialize carried.");
+}
+
+/** The client still waits for an answer to this id: it could not tell the two apart. */
+export function idInUse(): Response {
+  return answer(400, "A call with this id is still being answered. Give each its own.", INVALID);
 }
 
 /** So many sessions are in use that none can be ended for a new one. */

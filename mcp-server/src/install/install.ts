@@ -1,4 +1,5 @@
 import { createTwoFilesPatch } from "diff";
+import { readArguments } from "../arguments.ts";
 import type { Program } from "../program.ts";
 import { type Launch, launchOf } from "./clients.ts";
 import type { Edit } from "./edit.ts";
@@ -17,6 +18,9 @@ const USAGE_ERROR = 2;
 type InstallProgram = Pick<Program, "env" | "cwd" | "write" | "log">;
 
 /** What was found, and what came of it: the object that `--json` prints. */
+const NOT_FOR_A_CLIENT =
+  "these start no server on standard input and output. tidebase-mcp --help names those that do.";
+
 interface Report {
   readonly client: string;
   readonly scope: string;
@@ -46,6 +50,12 @@ export async function install(
   }
   if (request.kind === "refused") {
     program.log(`${request.because}\n\n${INSTALL_HELP}`);
+    return USAGE_ERROR;
+  }
+  const server = await readArguments(request.asked.options);
+  if (server.kind !== "serve") {
+    const because = server.kind === "refused" ? server.because : NOT_FOR_A_CLIENT;
+    program.log(`Behind --: ${because}`);
     return USAGE_ERROR;
   }
   try {

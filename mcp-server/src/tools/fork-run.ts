@@ -102,9 +102,19 @@ function meant({ name, key = "" }: Named): { name: string; key: string } {
   return { name: unquote(name) ?? name, key: unquote(key) ?? key };
 }
 
-/** The fork's id follows from what was asked for, so that a repeated call makes no second one. A UUID of version 8 (RFC 9562). */
-function idOf({ runId, asOf, from, edit, input, reason }: Given): string {
-  const said = JSON.stringify([runId, asOf, from, edit, input, reason]);
+/**
+ * The fork's id follows from what was asked for, however it was written, so that a repeated call makes no second one.
+ * A UUID of version 8 (RFC 9562).
+ */
+function idOf({ runId, asOf, from, edit, input }: Given): string {
+  const step = ({ name, key = "" }: Named) => [name, key];
+  const json = (name: "edit.output" | "input", text: string | undefined) =>
+    text === undefined ? null : jsonIn(name, text);
+  const said = JSON.stringify([
+    ...[runId, asOf ?? null, from === undefined ? null : step(from)],
+    edit === undefined ? null : [step(edit), json("edit.output", edit.output)],
+    ...[input !== undefined, json("input", input)],
+  ]);
   const hex = createHash("sha256").update(said).digest("hex");
   const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`];
   return `run_${[...parts, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join("-")}`;
