@@ -93,16 +93,17 @@ test(`${ROUNDS} rounds of suspending against what it waits for: no run waits for
   const names = Object.keys(causes);
   for (let round = 0; round < ROUNDS; round++) {
     const lease = await db.begun();
-    const kind = names[Math.floor(random() * names.length)] ?? "gate";
+    const kind = names[round % names.length] ?? "gate";
     const cause = (await causes[kind]?.(lease, Math.floor(random() * 4))) as Cause;
     const pause = Math.floor(random() * 4);
     const late = async <T>(turns: number, work: () => Promise<T>) => {
       for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve));
       return work();
     };
+    if (round % 10 === 9) await cause.happen(); // luck may leave this order out
     const [suspended] = await Promise.all([
       late(pause, () => db.call("runs.suspend", { ...lease, waits: cause.waits })),
-      late(3 - pause, cause.happen),
+      round % 10 === 9 ? undefined : late(3 - pause, cause.happen),
     ]);
     const outcome = `${kind} ${String(suspended["outcome"])}`;
     seen[outcome] = (seen[outcome] ?? 0) + 1;
