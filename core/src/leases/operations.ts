@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
 import { payloadText, unread } from "../json-text.ts";
@@ -94,6 +95,9 @@ export const heartbeat = operation({
   },
 });
 
+/** The least between two looks of one watch, in milliseconds. */
+const LOOK_MS = 250;
+
 export const watchRuns = operation({
   name: "runs.watch",
   summary: "How leases stand; answers as soon as one of them is lost, or when the time is over.",
@@ -120,7 +124,11 @@ export const watchRuns = operation({
         const isOver = leftMs <= 0 || signal.aborted;
         if (isOver || rows.some(({ outcome }) => outcome !== "held"))
           return { results: rows.map(({ outcome }) => ({ outcome })) };
+        const looked = performance.now();
         await changed.next(leftMs);
+        // A run's own steps change it as well: the first change after a quiet time is looked at once, the rest together.
+        const rest = Math.min(LOOK_MS - (performance.now() - looked), leftMs);
+        if (rest > 0) await delay(rest, undefined, { signal }).catch(() => {});
       }
     } finally {
       changed.end();

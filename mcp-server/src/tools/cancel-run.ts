@@ -1,7 +1,7 @@
 import { cancelRun } from "@tidebase/core";
 import { z } from "zod";
 import { ask } from "../answers/plain.ts";
-import { tool } from "../tool.ts";
+import { DESTRUCTIVE, tool } from "../tool.ts";
 import { actFields, actInput, ofAct } from "./act-fields.ts";
 import { isOwnRun } from "./gate-fields.ts";
 import { Hints, Status } from "./run-fields.ts";
@@ -19,12 +19,7 @@ export const cancelRunTool = tool({
     descendants: z.int().describe("Runs below this one that end with it."),
     hints: Hints,
   }),
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: true,
-    idempotentHint: true,
-    openWorldHint: false,
-  },
+  annotations: DESTRUCTIVE,
   async handler(act, { backend, ownRunId }) {
     const { runId, dryRun } = act;
     const done = await ask(backend, cancelRun, ofAct(act));

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { fit, TOKENS, Truncated, truncation } from "../answers/fit.ts";
 import { ask, type Plain } from "../answers/plain.ts";
 import { untrusted, untrustedOf } from "../answers/untrusted.ts";
-import { tool } from "../tool.ts";
+import { DESTRUCTIVE, tool } from "../tool.ts";
 import { actFields, actInput, needsAsOf, ofAct } from "./act-fields.ts";
 import { ofHint } from "./resume-hint.ts";
 import { Hints, optional, Status } from "./run-fields.ts";
@@ -36,12 +36,7 @@ export const recoverRunTool = tool({
     truncated: Truncated,
     hints: Hints,
   }),
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: true,
-    idempotentHint: true,
-    openWorldHint: true,
-  },
+  annotations: { ...DESTRUCTIVE, openWorldHint: true },
   async handler(act, { backend }) {
     needsAsOf(act);
     const answer = await ask(backend, recoverRun, ofAct(act));

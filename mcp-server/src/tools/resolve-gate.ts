@@ -4,7 +4,7 @@ import { fit, TOKENS } from "../answers/fit.ts";
 import { ask } from "../answers/plain.ts";
 import { Instant } from "../answers/time.ts";
 import { quote, quoteJson, untrusted, untrustedOf } from "../answers/untrusted.ts";
-import { type ToolContext, tool } from "../tool.ts";
+import { DESTRUCTIVE, type ToolContext, tool } from "../tool.ts";
 import { ToolFailure } from "../tool-error.ts";
 import { GateId, gateFields, isOwnRun, viaOf } from "./gate-fields.ts";
 import { formOf, readForm } from "./gate-form.ts";
@@ -46,12 +46,7 @@ export const resolveGateTool = tool({
     }).optional(),
     hints: Hints,
   }),
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: true,
-    idempotentHint: true,
-    openWorldHint: false,
-  },
+  annotations: DESTRUCTIVE,
   meta: { "anthropic/requiresUserInteraction": true },
   async handler(input, context) {
     const gate = await read(input.gateId, context);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { fit, TOKENS } from "../answers/fit.ts";
 import { ask, type Plain } from "../answers/plain.ts";
 import { unquote, untrusted, untrustedOf } from "../answers/untrusted.ts";
-import { tool } from "../tool.ts";
+import { DESTRUCTIVE, tool } from "../tool.ts";
 import { actFields, actInput, jsonIn, needsAsOf, ofAct, wrongArguments } from "./act-fields.ts";
 import { Hints, Name, optional } from "./run-fields.ts";
 import { ForeignStep, foreignOfStep, OpenStep, ofStep, type StepRow } from "./step-rows.ts";
@@ -38,12 +38,7 @@ export const reviewStepTool = tool({
     untrusted: untrustedOf({ step: ForeignStep }).optional(),
     hints: Hints,
   }),
-  annotations: {
-    readOnlyHint: false,
-    destructiveHint: true,
-    idempotentHint: true,
-    openWorldHint: true,
-  },
+  annotations: { ...DESTRUCTIVE, openWorldHint: true },
   async handler(given, { backend }) {
     needsAsOf(given);
     const output = outputOf(given);
