@@ -177,3 +177,11 @@ test("a write that is repeated over the other backend finds what the first recor
   expect(await answer(far, "runs.begin", next)).toMatchObject({ outcome: "begun", epoch: 2 });
   await both("runs.complete", { ...next, epoch: 2, result: { done: true } });
 });
+
+test.each([
+  ["credentials in the address", { url: "http://name:word@127.0.0.1:1/" }],
+  ["a port that no client uses", { url: "http://127.0.0.1:9/" }],
+  ["a key that no header can hold", { url: "http://127.0.0.1:59999/", apiKey: "tb_\n" }],
+])("a call that was never sent, for %s, is not said to be of unknown outcome", async (_, where) => {
+  expect(await answer(remote(where), "runs.list", {})).toMatchObject({ code: "store_unavailable" });
+});

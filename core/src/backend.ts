@@ -49,11 +49,19 @@ async function send(url: URL, init: RequestInit): Promise<Response> {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch (cause) {
-    const code: unknown = Reflect.get(Object((cause as Error).cause), "code");
-    if (NEVER_SENT.has(code))
+    if (wasNeverSent(cause))
       throw new TidebaseError("store_unavailable", { url: url.origin, cause });
     throw new TidebaseError("outcome_unknown", { cause });
   }
+}
+
+/** An address or a key that fetch refuses has no cause, or a bad port; else the network says why. */
+function wasNeverSent(thrown: unknown): boolean {
+  const { name, cause } = thrown as Error;
+  if (cause === undefined) return name === "TypeError";
+  return (
+    (cause as Error).message === "bad port" || NEVER_SENT.has(Reflect.get(Object(cause), "code"))
+  );
 }
 
 function request(

@@ -27,7 +27,7 @@ export interface WorkOptions {
   readonly leaseMs?: number;
   /** Version of the workflows' code. */
   readonly version?: string;
-  /** When it stops, what it works on has so long to end before it is handed back. Default 10 s. */
+  /** When it stops, what it works on has so long to end before it is handed back. Default 7 s. */
   readonly drainMs?: number;
   /** Told of every attempt that failed or was lost. Default: the client's log. */
   readonly onError?: (error: unknown, run: WorkedRun) => void;
@@ -57,7 +57,7 @@ export interface Worker {
 /** The workflows that may be claimed now, by name. */
 type Registered = () => ReadonlyMap<string, Workflow<never, unknown>>;
 
-const DRAIN_MS = 10_000;
+const DRAIN_MS = 7_000; // Docker kills after 10 s
 
 /** See `Worker`. It works from its making on. */
 export class QueueWorker implements Worker, Releasable {
