@@ -1,11 +1,7 @@
-import type { Connection } from "./connection.ts";
-import { inputHash } from "./encoding/input-hash.ts";
+import type { AttemptWrites } from "./attempt-writes.ts";
 import { plainJson } from "./encoding/plain-json.ts";
-import { fenced } from "./leases/fenced.ts";
-import type { HeldLease } from "./leases/lease.ts";
+import type { Lease } from "./leases/lease.ts";
 import type { Operations } from "./operations.gen.ts";
-import { currentStep } from "./steps/current.ts";
-import type { Activity } from "./waits/activity.ts";
 
 /** What a version may say of itself. */
 export interface StateRemark {
@@ -38,31 +34,6 @@ export type StateRead = Operations["state.read"]["output"];
 /** A page of versions without their documents. */
 export type StateVersions = Operations["state.versions"]["output"];
 
-/** What the streams of one attempt share. */
-export class StateWrites {
-  readonly activity: Activity;
-  readonly #counts = new Map<string, number>();
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(activity: Activity) {
-    this.activity = activity;
-  }
-
-  /** How often this attempt has written such content outside of steps, this time included. */
-  count(hash: string): number {
-    const count = (this.#counts.get(hash) ?? 0) + 1;
-    this.#counts.set(hash, count);
-    return count;
-  }
-
-  /** One after another, in the order of the calls: writers of one run only slow each other down. */
-  inTurn<Result>(write: () => Promise<Result>): Promise<Result> {
-    const turn = this.#last.then(write);
-    this.#last = turn.catch(() => {});
-    return turn;
-  }
-}
-
 /**
  * A stream of versions of one JSON document. Every write carries a key, so that a resumed run,
  * which makes its writes again, changes nothing and never moves its state backwards: outside of
@@ -70,21 +41,19 @@ export class StateWrites {
  * inside a step from the step's attempt. Clocks and random ids belong inside steps.
  */
 export class RunState {
-  readonly #connection: Connection;
-  readonly #held: HeldLease;
-  readonly #writes: StateWrites;
+  readonly #lease: Lease;
+  readonly #writes: AttemptWrites;
   readonly #stream: string;
 
-  constructor(connection: Connection, held: HeldLease, writes: StateWrites, stream = "state") {
-    this.#connection = connection;
-    this.#held = held;
+  constructor(lease: Lease, writes: AttemptWrites, stream = "state") {
+    this.#lease = lease;
     this.#writes = writes;
     this.#stream = stream;
   }
 
   /** Another stream of the run, with versions of its own. */
   stream(name: string): RunState {
-    return new RunState(this.#connection, this.#held, this.#writes, name);
+    return new RunState(this.#lease, this.#writes, name);
   }
 
   /** Replaces the document. It must be plain JSON: `state_not_json` otherwise. */
@@ -104,7 +73,7 @@ export class RunState {
   ): Promise<StateWritten> {
     const { key, ...remark } = options;
     const writeKey = key ?? this.#writeKey("label", [label, options.version]);
-    return this.#send("state.label", { ...this.#own(), ...remark, label, writeKey });
+    return this.#writes.send("state.label", { ...this.#own(), ...remark, label, writeKey });
   }
 
   /** The document now; undefined while nothing was ever written. */
@@ -120,7 +89,7 @@ export class RunState {
 
   /** The document, or the part of it at a JSON Pointer, with its version. */
   read(which: { readonly version?: number; readonly path?: string } = {}): Promise<StateRead> {
-    return this.#asked("state.read", { ...this.#which(), ...which });
+    return this.#writes.ask("state.read", { ...this.#which(), ...which });
   }
 
   /** The versions without their documents, newest first; `before` asks for the next page. */
@@ -129,12 +98,12 @@ export class RunState {
   ): Promise<StateVersions> {
     const { labeled, ...rest } = page;
     const only = labeled === undefined ? {} : { labeled: String(labeled) };
-    return this.#asked("state.versions", { ...this.#which(), ...rest, ...only });
+    return this.#writes.ask("state.versions", { ...this.#which(), ...rest, ...only });
   }
 
   /** The JSON Patch (RFC 6902) that turns one version into another. */
   async diff(from: number, to: number): Promise<readonly Record<string, unknown>[]> {
-    return (await this.#asked("state.diff", { ...this.#which(), from, to })).patch;
+    return (await this.#writes.ask("state.diff", { ...this.#which(), from, to })).patch;
   }
 
   /** Appends a version that equals an older one; nothing is taken back. */
@@ -147,40 +116,24 @@ export class RunState {
     const { key, ...rest } = options;
     const plain = plainJson(value, "state_not_json", `state.${kind}`);
     const writeKey = key ?? this.#writeKey(kind, [plain, options.label]);
-    return this.#send("state.write", { ...this.#own(), ...rest, kind, value: plain, writeKey });
+    return this.#writes.send("state.write", {
+      ...this.#own(),
+      ...rest,
+      kind,
+      value: plain,
+      writeKey,
+    });
   }
 
   #writeKey(kind: string, content: unknown): string {
-    const step = currentStep.getStore();
-    if (step !== undefined && step.lease === this.#held.lease) {
-      step.writes += 1;
-      const { name, key, lease, attempt } = step;
-      return `step:${inputHash([name, key, lease.epoch, attempt])}:${step.writes}`;
-    }
-    const hash = inputHash([kind, this.#stream, content]);
-    return `run:${hash}:${this.#writes.count(hash)}`;
-  }
-
-  #send<Name extends "state.write" | "state.label">(
-    name: Name,
-    input: Operations[Name]["input"],
-  ): Promise<StateWritten> {
-    const write = () => fenced(this.#connection, this.#held, name, input);
-    return this.#writes.inTurn(() => this.#writes.activity.during(write));
-  }
-
-  #asked<Name extends "state.read" | "state.versions" | "state.diff">(
-    name: Name,
-    input: Operations[Name]["input"],
-  ): Promise<Operations[Name]["output"]> {
-    return this.#writes.activity.during(() => this.#connection.call(name, input));
+    return this.#writes.keyOf([kind, this.#stream, content]);
   }
 
   #own() {
-    return { ...this.#held.lease, stream: this.#stream };
+    return { ...this.#lease, stream: this.#stream };
   }
 
   #which() {
-    return { runId: this.#held.lease.runId, stream: this.#stream };
+    return { runId: this.#lease.runId, stream: this.#stream };
   }
 }

@@ -9,6 +9,7 @@ import { ofHint } from "./resume-hint.ts";
 import type { Children } from "./run-children.ts";
 import { foreignOfRun, ofRun, optional } from "./run-fields.ts";
 import { foreignOfStep, ofError, ofStep, openTotal, type StepRow } from "./step-rows.ts";
+import type { UsageSums } from "./usage-sums.ts";
 
 type Found = Plain<z.output<typeof getRun.output>>;
 type Recorded = Plain<z.output<typeof listSteps.output>>["steps"];
@@ -22,6 +23,8 @@ interface Asked {
   /** Open ones. */
   readonly gates: Gates;
   readonly children: z.output<typeof Children> | undefined;
+  readonly usage: z.output<typeof UsageSums> | undefined;
+  readonly treeUsage: z.output<typeof UsageSums> | undefined;
 }
 
 const NAME_LENGTH = 200;
@@ -51,6 +54,8 @@ export function presentRun(found: Found, asked: Asked): object {
       ...optional("events", fromEnd.map(ofEvent)),
       ...optional("gates", asked.gates.map(ofOpenGate)),
       ...optional("children", asked.children),
+      ...optional("usage", asked.usage),
+      ...optional("treeUsage", asked.treeUsage),
       untrusted: untrusted(foreignOf(found, asked, cut)),
       ...truncation(
         {
@@ -89,6 +94,7 @@ function ofWholeRun(run: Found["run"]): object {
     ...optional("maxAttempts", run.maxAttempts),
     ...optional("deadlineAt", run.deadlineAt),
     ...optional("forkedFromRunId", forkedFrom?.runId),
+    ...optional("erasedAt", run.erasedAt),
   };
 }
 
