@@ -11,6 +11,7 @@ export type SweepName =
   | "orphaned_children"
   | "superseded_runs"
   | "schedules"
+  | "retention"
   | Claims
   | "deliveries";
 

@@ -94,6 +94,8 @@ TIDEBASE_GATE_FLOOR       the least that any gate asks for: client_form, code or
                           (client_form; code once the store has a key)
 TIDEBASE_WEBHOOK_ALLOW    where webhooks may go besides the public internet: host, host:port or
                           address/bits, separated by commas
+TIDEBASE_RETENTION_DAYS   days that the store keeps what has ended, 0 for ever; kept in the store
+                          (unset: what it says, 30 when new)
 
 On a terminal the server shows the one-time codes and page link of every gate opened while it runs;
 to a pipe or a file it never does.

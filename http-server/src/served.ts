@@ -52,11 +52,14 @@ export async function openServed(
 }
 
 /** What a server's settings say to the core that it serves. */
-export function coreOptionsOf(config: Config): Pick<CoreOptions, "limits" | "webhooks"> {
-  const { leaseMs, gateFloor, webhookAllow } = config;
+export function coreOptionsOf(
+  config: Config,
+): Pick<CoreOptions, "limits" | "webhooks" | "retentionDays"> {
+  const { leaseMs, gateFloor, webhookAllow, retentionDays } = config;
   return {
     limits: { ...(leaseMs !== undefined && { leaseMs }), gateFloor },
     webhooks: { allow: webhookAllow, publicUrl: publicUrlOf(config) },
+    retentionDays,
   };
 }
 

@@ -123,12 +123,12 @@ async function openLocal(
   { env, enqueues = false }: OpenOptions,
 ): Promise<Connection> {
   const readOnly = store.access === "read_only";
-  const { gateFloor } = readStoreSettings(env);
+  const { gateFloor, retentionDays } = readStoreSettings(env);
   // The embedded store is Tidebase's own: bringing it up to date changes nobody's data.
   const autoMigrate = !readOnly || found.kind === "embedded";
   const opened = await openStore(found, { autoMigrate });
   const { databaseUrl, revive, schema, leave } = opened;
-  const common = { databaseUrl, revive, schema, readOnly };
+  const common = { databaseUrl, revive, schema, readOnly, retentionDays };
   const limits = { gateFloor };
   const webhooks = { sends: false }; // the server sends: it knows where messages may go
   const core = openCore({ ...common, limits, webhooks, poolMax: POOL_MAX });

@@ -122,6 +122,29 @@ describe.concurrent.each(["database", "server"])("next to a %s", (kind) => {
   });
 });
 
+describe.concurrent.each(["database", "server"])(
+  "beside a run that is gone, next to a %s",
+  (kind) => {
+    test("it is told of a last time, and those that were followed after it go on", async () => {
+      const agent = await follower(kind);
+      const gone = await db.begun();
+      const { gateId, runId } = await openGate(db);
+      const control = await db.begun();
+      const gate = `tidebase://gates/${gateId}`;
+      await agent.subscribe(uriOf(gone));
+      await agent.subscribe(gate);
+      await agent.subscribe(uriOf(control));
+      for (const one of [gone.runId, runId])
+        await db.pool.query("delete from tidebase.runs where run_id = $1", [one.slice(4)]);
+      await until(() => agent.count(uriOf(gone)) === 1 && agent.count(gate) === 1);
+      await seen(agent, control);
+      await seen(agent, control);
+      expect([agent.count(uriOf(gone)), agent.count(gate)]).toEqual([1, 1]);
+      await agent.client.close();
+    });
+  },
+);
+
 test.concurrent("a hundred changes in a row are told in a few notifications, the last one included", async () => {
   const agent = await follower();
   const [busy, control] = [await db.begun(), await db.begun()];

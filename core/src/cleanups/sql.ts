@@ -36,18 +36,19 @@ export const end = statement<
   { outcome: "ended" | "lease_lost" | "cleanup_over" }
 >("cleanups.end")`
   with held as materialized (
-    select run_id, (epoch, grant_id) = ($epoch::bigint, $grant_id::uuid) is true as granted
+    select run_id, (epoch, grant_id) = ($epoch::bigint, $grant_id::uuid) is true as granted,
+      case when erased_at is null then $message::text end as message   -- nothing is added to what was erased
       from tidebase.runs where run_id = $run_id::uuid for no key update
   ), ended as (
-    update tidebase.cleanups c set ended_at = tidebase.now(), error = $message::text from held
+    update tidebase.cleanups c set ended_at = tidebase.now(), error = held.message from held
      where c.run_id = $run_id::uuid and held.granted and c.ended_at is null
-    returning c.run_id
+    returning c.run_id, held.message
   ), counted as (
     update tidebase.runs r set last_seq = r.last_seq + 1 from ended where r.run_id = $run_id::uuid
-    returning r.run_id, r.last_seq
+    returning r.run_id, r.last_seq, ended.message
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, last_seq, 'cleanup.ended', tidebase.now(), jsonb_strip_nulls(jsonb_build_object('message', $message::text))
+    select run_id, last_seq, 'cleanup.ended', tidebase.now(), jsonb_strip_nulls(jsonb_build_object('message', message))
       from counted
   )
   select case when not held.granted then 'lease_lost'

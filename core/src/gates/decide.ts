@@ -78,7 +78,9 @@ export async function decide(
     gateFloor,
   };
   const outcome = await db.locked(gate.runId, (tx) => settle(tx, work));
-  const settled = await db.one(gates.get, { gateId, gateFloor });
+  const settled = await db.maybe(gates.get, { gateId, gateFloor });
+  if (settled === undefined || outcome === "gate_not_found")
+    throw fail("gate_not_found", { gateId });
   if (outcome === "decided" || outcome === "proven") {
     const same = byCode ? outcome === "proven" : sameAnswer(settled, given);
     if (settled.status === decision && same) return { gate: settled };

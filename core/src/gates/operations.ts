@@ -227,8 +227,10 @@ export const issueCode = operation({
     if (assuranceOf(actor) === undefined) throw fail("gate_needs_human", { gateId });
     const gate = await found(db, limits, gateId, () => fail("gate_not_found", { gateId }));
     const principal = principalOf(actor);
-    const { own } = await db.one(gates.asked, { gateId });
-    if (principal !== undefined && own.includes(principal)) throw fail("gate_own_run", { gateId });
+    const asked = await db.maybe(gates.asked, { gateId });
+    if (asked === undefined) throw fail("gate_not_found", { gateId });
+    if (principal !== undefined && asked.own.includes(principal))
+      throw fail("gate_own_run", { gateId });
     if (gate.required === "signed_in")
       throw fail("gate_assurance_too_low", { gateId, required: gate.required });
     const text = payloadText(answer);

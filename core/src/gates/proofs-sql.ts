@@ -32,6 +32,7 @@ export const issue = statement<
     from tidebase.gates g
    where g.gate_id = $gate_id::uuid and g.digest = $digest::text and g.decided_at is null
      and (g.expires_at is null or g.expires_at > tidebase.now())
+     for key share   -- nobody deletes it meanwhile
   on conflict (gate_id, kind, issued_by, coalesce(decision, '')) where kind <> 'token' and spent_at is null do update
      set revision = excluded.revision, secret_hash = excluded.secret_hash, answer = excluded.answer,
        answer_hash = excluded.answer_hash, note = excluded.note, principal = excluded.principal,

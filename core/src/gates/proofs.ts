@@ -49,11 +49,12 @@ export async function whyNot(
   db: Database,
   { gateId, digest }: Pick<Gate, "gateId" | "digest">,
   fail: (
-    code: (typeof ISSUE_ERRORS)[number],
+    code: (typeof ISSUE_ERRORS)[number] | "gate_not_found",
     data: Readonly<Record<string, unknown>>,
   ) => TidebaseError,
 ): Promise<TidebaseError> {
-  const now = await db.one(gates.get, { gateId });
+  const now = await db.maybe(gates.get, { gateId });
+  if (now === undefined) return fail("gate_not_found", { gateId });
   if (now.status !== "open")
     return fail("gate_already_resolved", { gateId, gateStatus: now.status });
   if (now.digest !== digest) return fail("gate_changed", { gateId, digest: now.digest });

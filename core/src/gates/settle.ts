@@ -30,7 +30,8 @@ export interface Work {
  */
 export async function settle(tx: Asking, work: Work) {
   const { gateId } = work;
-  const row = await tx.one(gates.asked, work);
+  const row = await tx.maybe(gates.asked, work);
+  if (row === undefined) return "gate_not_found"; // it went with its run
   const asked = { ...row, approvers: readJson<string[]>(row.approvers) };
   const proof = await findProof(tx, work, row.revision);
   if (row.status !== "open") {

@@ -55,7 +55,14 @@ export const beginRun = operation({
       "Steps begun or failed before, at most 1,000.",
     ),
   }),
-  errors: ["run_not_found", "run_leased", "run_in_queue", "run_cancelled", "workflow_mismatch"],
+  errors: [
+    "run_not_found",
+    "run_leased",
+    "run_in_queue",
+    "run_cancelled",
+    "run_erased",
+    "workflow_mismatch",
+  ],
   async run({ db, actor, limits, fail }, { runId, ...given }) {
     const row = await db.maybe(leases.begin, {
       ...given,
@@ -68,11 +75,14 @@ export const beginRun = operation({
     const { outcome, epoch, leaseLeftMs, holder, workflow, queue, ...begun } = row;
     if (outcome === "run_in_queue") throw fail(outcome, { runId, queue });
     if (outcome === "run_leased") throw fail(outcome, { runId, epoch, leaseLeftMs, holder });
-    if (outcome === "run_cancelled") throw fail(outcome, { runId });
+    if (outcome === "run_cancelled" || outcome === "run_erased") throw fail(outcome, { runId });
     if (outcome === "workflow_mismatch") throw fail(outcome, { runId, workflow });
-    const payloads = await db.one(leases.payloadsAndUnfinished, { runId });
-    const page = await db.one(steps.journal, { runId, afterName: "", afterKey: "" });
-    return { outcome, epoch, workflow, ...begun, ...payloads, ...page };
+    const payloads = await db.maybe(leases.payloadsAndUnfinished, { runId });
+    const page = await db.maybe(steps.journal, { runId, afterName: "", afterKey: "" });
+    if (payloads === undefined || page === undefined) throw fail("run_not_found", { runId }); // a result whose time was over
+    const { erased, ...shown } = page;
+    if (erased) throw fail("run_erased", { runId });
+    return { outcome, epoch, workflow, ...begun, ...payloads, ...shown };
   },
 });
 

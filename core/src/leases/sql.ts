@@ -51,11 +51,13 @@ export const begin = statement<
       | "run_leased"
       | "run_in_queue"
       | "run_cancelled"
+      | "run_erased"
       | "workflow_mismatch";
   }
 >("runs.begin")`
   with held as materialized (
-    select run_id, workflow, status, epoch, grant_id, lease_ms, lease_expires_at, attempts, queue, pushed from tidebase.runs
+    select run_id, workflow, status, epoch, grant_id, lease_ms, lease_expires_at, attempts, queue, pushed,
+      erased_at is not null as erased from tidebase.runs
      where run_id = $run_id::uuid for no key update
   ), granted as (
     update tidebase.runs r
@@ -93,6 +95,7 @@ export const begin = statement<
       when held.workflow <> $workflow::text then 'workflow_mismatch'
       when granted.run_id is not null then 'begun'
       when held.status = 'running' and held.grant_id = $grant_id::uuid then 'begun'
+      when held.erased then 'run_erased'
       when held.status = 'cancelled' then 'run_cancelled'
       when held.status = 'completed' then 'completed'
       when held.queue is not null and held.status <> 'running' then 'run_in_queue'

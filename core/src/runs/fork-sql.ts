@@ -71,9 +71,12 @@ interface Moment {
 /** The source, and the first event of the step that a fork departs before. No row when the run is unknown. */
 export const source = statement<
   { runId: string; name?: string | undefined; key?: string | undefined },
-  Pick<Run, "workflow" | "queue" | "resumeHint"> & { seq: number; firstSeq: number | null }
+  Pick<Run, "workflow" | "queue" | "resumeHint" | "erasedAt"> & {
+    seq: number;
+    firstSeq: number | null;
+  }
 >("forks.source")`
-  select r.workflow, r.queue, r.last_seq as seq, h.resume_hint, (
+  select r.workflow, r.queue, r.last_seq as seq, r.erased_at, h.resume_hint, (
       select min(e.seq) from tidebase.events e
        where e.run_id = r.run_id and ${STEP_EVENTS}
          and (e.data ->> 'name', e.data ->> 'key') = ($name::text, $key::text)) as first_seq
@@ -140,7 +143,13 @@ export const fork = statement<
   {
     status: Run["status"];
     seq: number;
-    outcome: "forked" | "existing" | "idempotency_conflict" | "run_changed" | "again";
+    outcome:
+      | "forked"
+      | "existing"
+      | "idempotency_conflict"
+      | "run_erased"
+      | "run_changed"
+      | "again";
   }
 >("runs.fork")`
   with source as materialized (
@@ -164,7 +173,7 @@ export const fork = statement<
       case when same then r.backoff_factor end, case when same then r.concurrency_key end,
       case when same then r.key_limit end, r.run_id, $at_seq::bigint
       from source r cross join lateral (select coalesce(r.queue = $queue::text, false) as same) q
-     where coalesce(r.last_seq = $as_of::bigint, true)
+     where coalesce(r.last_seq = $as_of::bigint, true) and r.erased_at is null
     on conflict do nothing
     returning run_id, status, workflow, queue
   ), stored as (
@@ -233,6 +242,7 @@ export const fork = statement<
       when made.run_id is not null then 'forked'
       when same.body_hash = $body_hash::text then 'existing'
       when same.body_hash is not null then 'idempotency_conflict'
+      when source.erased_at is not null then 'run_erased'
       when source.last_seq <> $as_of::bigint then 'run_changed'
       else 'again' end as outcome
     from source left join made on true left join same on true`;

@@ -28,6 +28,7 @@ export const forkRun = operation({
   output: ForkPlan,
   errors: [
     "run_not_found",
+    "run_erased",
     "step_not_found",
     "step_not_kept",
     "event_not_found",
@@ -41,7 +42,8 @@ export const forkRun = operation({
     const texts = textsOf(given, context);
     const source = await db.maybe(forks.source, { runId, ...given.from });
     if (source === undefined) throw fail("run_not_found", { runId });
-    const { seq } = source;
+    const { seq, erasedAt } = source;
+    if (erasedAt !== null) throw fail("run_erased", { runId });
     if (given.from !== undefined && source.firstSeq === null)
       throw fail("step_not_found", { runId, ...given.from });
     const atSeq = source.firstSeq === null ? (given.atSeq ?? 0) : source.firstSeq - 1;
@@ -68,6 +70,7 @@ export const forkRun = operation({
     const { outcome, status } = row;
     if (outcome === "idempotency_conflict") throw fail(outcome, { runId: forkRunId });
     if (outcome === "run_changed") throw fail(outcome, { runId, seq: row.seq });
+    if (outcome === "run_erased") throw fail(outcome, { runId });
     const next = nextOf(plan, forkRunId);
     return { ...plan, dryRun, runId: forkRunId, created: outcome === "forked", status, next };
   },

@@ -81,9 +81,11 @@ export const getRun = operation({
     const found = await readVerdict(db, runId);
     if (found === undefined) throw fail("run_not_found", { runId });
     if (include.length === 0) return found;
-    const kept = await db.one(runs.payloads, { runId });
+    const kept = await db.maybe(runs.payloads, { runId });
+    if (kept === undefined) throw fail("run_not_found", { runId });
     return {
       ...found,
+      run: { ...found.run, erasedAt: kept.erasedAt }, // as of the payloads, which are gone by then
       ...(include.includes("input") ? { input: kept.input, inputMeta: kept.inputMeta } : {}),
       ...(include.includes("result") ? { result: kept.result, resultMeta: kept.resultMeta } : {}),
     };

@@ -105,5 +105,9 @@ export const Run = RunSummary.extend({
   concurrencyKey: z.string().nullable(),
   cancelReason: z.string().nullable(),
   cancelledBy: z.string().nullable(),
+  erasedAt: z.iso
+    .datetime()
+    .nullable()
+    .describe("Its content was removed then: what is null or empty here may have held something."),
 });
 export type Run = z.output<typeof Run>;

@@ -56,7 +56,7 @@ export const create = statement<
       when made.run_id is not null then 'created'
       when same.run_id is null and (select count(*) from named) < cardinality($webhooks::text[]) then 'webhook_not_found'
       when same.run_id is null then 'again'
-      when same.body_hash = $body_hash::text and same.workflow = $workflow::text
+      when same.body_hash in ($body_hash::text, 'sql:erased') and same.workflow = $workflow::text
         and same.idempotency_key is not distinct from $idempotency_key::text
         and (same.run_id = $run_id::uuid or not $named::boolean) then 'existing'
       else 'idempotency_conflict' end as outcome
@@ -87,9 +87,9 @@ export const body = statement<
 /** No row when the run is unknown; nulls when it has none. */
 export const payloads = statement<
   { runId: string },
-  Record<"input" | "inputMeta" | "result" | "resultMeta", JsonText | null>
+  Record<"input" | "inputMeta" | "result" | "resultMeta", JsonText | null> & Pick<Run, "erasedAt">
 >("runs.payloads")`
-  select p.input, p.input_meta, p.result, p.result_meta
+  select p.input, p.input_meta, p.result, p.result_meta, r.erased_at
     from tidebase.runs r left join tidebase.payloads p using (run_id) where r.run_id = $run_id::uuid`;
 
 /** Tells an empty list from an unknown run. */
@@ -110,6 +110,7 @@ const around = fragment`left join tidebase.payloads p on p.run_id = r.run_id
 export const get = statement<{ runId: string }, Run & StepCounts>("runs.get")`
   select ${summary}, r.epoch, r.idempotency_key, p.metadata, h.version, h.holder, h.resume_hint, p.error, r.waits, r.wake_at,
     r.run_at, r.priority, r.max_attempts, r.deadline_at, r.dedupe_key, r.concurrency_key, p.cancel_reason, p.cancelled_by,
+    r.erased_at,
     s.completed, s.begun, s.failed, s.manual_review
     from tidebase.runs r ${around}
     left join tidebase.holders h on h.run_id = r.run_id

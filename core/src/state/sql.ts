@@ -166,7 +166,8 @@ export const keepKeyframe = statement<
   { version: number }
 >("state.keyframe")`
   insert into tidebase.keyframes (run_id, stream, version, body)
-  select run_id, $stream::text, $version::bigint, $body::text from tidebase.runs where run_id = $run_id::uuid
+  select run_id, $stream::text, $version::bigint, $body::text from tidebase.runs
+   where run_id = $run_id::uuid and erased_at is null for key share   -- nobody deletes or erases it meanwhile
   on conflict do nothing returning version`;
 
 /** Newest first, without documents; at most `limit`. */

@@ -150,11 +150,13 @@ export const listJournal = operation({
     afterKey: Name.default(""),
   }),
   output: JournalPage,
-  errors: ["run_not_found"],
+  errors: ["run_not_found", "run_erased"],
   async run({ db, fail }, after) {
     const page = await db.maybe(steps.journal, after);
     if (page === undefined) throw fail("run_not_found", { runId: after.runId });
-    return page;
+    const { erased, ...shown } = page;
+    if (erased) throw fail("run_erased", { runId: after.runId });
+    return shown;
   },
 });
 

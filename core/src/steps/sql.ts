@@ -258,7 +258,7 @@ export const fail = batch<
  */
 export const journal = statement<
   { runId: string; afterName: string; afterKey: string },
-  { journal: JsonText; afterName: string | null; afterKey: string | null }
+  { journal: JsonText; afterName: string | null; afterKey: string | null; erased: boolean }
 >("steps.journal")`
   with sized as materialized (
     select name, key, octet_length(output) + coalesce(octet_length(output_meta), 0) as bytes from tidebase.steps
@@ -278,7 +278,7 @@ export const journal = statement<
        and (s.name, s.key) > ($after_name::text, $after_key::text)
        and (s.name, s.key) <= (last.name, last.key)
   )
-  select last.name as after_name, last.key as after_key,
+  select last.name as after_name, last.key as after_key, r.erased_at is not null as erased,
     '[' || coalesce((select string_agg(text, ',') from entry), '') || ']' as journal
     from tidebase.runs r left join last on last.more where r.run_id = $run_id::uuid`;
 

@@ -1,4 +1,5 @@
 import { ASSURANCES, type Assurance } from "../gates/schema.ts";
+import { RETENTION_DAYS_MAX } from "../retention/days.ts";
 import { AllowListError, readAllowList } from "../webhooks/address.ts";
 import { StoreError } from "./error.ts";
 import { checkVariable, type Environment } from "./variables.ts";
@@ -11,6 +12,8 @@ export interface StoreSettings {
   readonly webhookAllow: readonly string[];
   /** TIDEBASE_PUBLIC_URL: where humans reach the server, as scheme and host without a path. */
   readonly publicUrl: string | undefined;
+  /** TIDEBASE_RETENTION_DAYS: how long the store keeps what has ended; undefined leaves it as the store says. */
+  readonly retentionDays: number | undefined;
 }
 
 /**
@@ -22,6 +25,7 @@ export function readStoreSettings(env: Environment): StoreSettings {
     gateFloor: gateFloorOf(given(env, "TIDEBASE_GATE_FLOOR")),
     webhookAllow: webhookAllowOf(given(env, "TIDEBASE_WEBHOOK_ALLOW")),
     publicUrl: publicUrlOf(given(env, "TIDEBASE_PUBLIC_URL")),
+    retentionDays: retentionDaysOf(given(env, "TIDEBASE_RETENTION_DAYS")),
   };
 }
 
@@ -53,6 +57,16 @@ function webhookAllowOf(text = ""): readonly string[] {
       cause,
     });
   }
+}
+
+function retentionDaysOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const days = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (days <= RETENTION_DAYS_MAX) return days;
+  throw new StoreError("variable_invalid", {
+    message: `TIDEBASE_RETENTION_DAYS is ${JSON.stringify(text)}: no number of days.`,
+    fix: `Set it to a whole number from 0 (keep for ever) to ${RETENTION_DAYS_MAX}, or unset it.`,
+  });
 }
 
 /** Never shows the value: somebody may have put a password into it. */

@@ -28,7 +28,7 @@ import {
 } from "./rows.ts";
 
 /** Tables that a migration itself puts rows into; an import replaces those. */
-const SEEDED = new Set(["clock"]);
+const SEEDED = new Set(["clock", "retention"]);
 
 /**
  * Reads an export into a store that holds nothing yet and has had the same migrations: all of it, or,

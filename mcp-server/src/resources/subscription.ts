@@ -1,4 +1,11 @@
-import { type Backend, FINAL_EVENTS, getGate, getRun, listEvents } from "@tidebase/core";
+import {
+  type Backend,
+  FINAL_EVENTS,
+  getGate,
+  getRun,
+  listEvents,
+  TidebaseError,
+} from "@tidebase/core";
 import { ask } from "../answers/plain.ts";
 import { ToolFailure } from "../tool-error.ts";
 import type { EventRow } from "../tools/list-events.ts";
@@ -54,8 +61,25 @@ function isFinal(status: string): boolean {
   return FINAL_EVENTS.includes(`run.${status}`);
 }
 
-/** Whether something happened to it since the last look, which this is from now on. */
+/**
+ * Whether something happened to it since the last look, which this is from now on. That its run is gone, by retention,
+ * is the last thing that can.
+ */
 export async function look(backend: Backend, subscription: Subscription): Promise<boolean> {
+  try {
+    return await lookAtEvents(backend, subscription);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    subscription.over = true;
+    return true;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof TidebaseError && error.code === "run_not_found";
+}
+
+async function lookAtEvents(backend: Backend, subscription: Subscription): Promise<boolean> {
   const { runId, gateId, seen } = subscription;
   const types = gateId === undefined ? [...FINAL_EVENTS] : [...GATE_EVENTS, ...FINAL_EVENTS];
   const page = await ask(backend, listEvents, { runId, afterSeq: seen, types, limit: PAGE });
