@@ -49,7 +49,7 @@ function advised(thrown: unknown, { kind }: FoundStore): unknown {
 
 function adviceFor({ code, data }: TidebaseError, remote: boolean): string | undefined {
   if (code === "gate_assurance_too_low" && data["required"] === "signed_in")
-    return `Run \`tidebase gates open ${String(data["gateId"])}\` at a terminal and decide on the page, or use a server with a key that has the scope \`approve\`.`;
+    return `Run \`npx tidebase gates open ${String(data["gateId"])}\` at a terminal and decide on the page, or use a server with a key that has the scope \`approve\`.`;
   const unknown = remote && code === "scope_missing" && data["scope"] === "approve";
   if (code === "gate_needs_human" || unknown)
     return remote

@@ -3,10 +3,13 @@ import type { Cli, Flags, Surroundings } from "./cli.ts";
 import { addDatabaseCommands } from "./commands/db.ts";
 import { addTransferCommands } from "./commands/db-transfer.ts";
 import { addDeliveryCommands } from "./commands/deliveries.ts";
+import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEnqueueCommand } from "./commands/enqueue.ts";
+import { addEventsCommand } from "./commands/events.ts";
 import { addGateCommands } from "./commands/gates.ts";
 import { addDecideCommand } from "./commands/gates-decide.ts";
 import { addGateSecretCommands } from "./commands/gates-secrets.ts";
+import { addInitCommand } from "./commands/init.ts";
 import { addKeyCommands } from "./commands/keys.ts";
 import { addMigrateCommand } from "./commands/migrate.ts";
 import { addQueueCommands } from "./commands/queues.ts";
@@ -15,10 +18,12 @@ import { addRecoveryCommands } from "./commands/recovery.ts";
 import { addControlCommands } from "./commands/run-control.ts";
 import { addRecordCommands } from "./commands/run-record.ts";
 import { addRunCommands } from "./commands/runs.ts";
+import { addEraseCommand } from "./commands/runs-erase.ts";
 import { addForkCommands } from "./commands/runs-fork.ts";
 import { addScheduleCommands } from "./commands/schedules.ts";
 import { addPutCommand } from "./commands/schedules-put.ts";
 import { addSignalCommands } from "./commands/signals.ts";
+import { addUsageCommands } from "./commands/usage.ts";
 import { addWebhookCommands } from "./commands/webhooks.ts";
 import { describeFailure, EXIT, failureJson, failureText, UsageError } from "./failure.ts";
 import { painter } from "./output.ts";
@@ -32,14 +37,20 @@ else the embedded Postgres in TIDEBASE_HOME.
 Exit codes: 0 done, 1 failed, 2 wrong usage; \`runs verdict\` has more of its own, see its --help.
 Errors go to standard error; with --json as {"error":{"code","message","fix"}}.`;
 
-/** Reads the command line and does what it says; comes back with the exit code. */
-export async function runProgram(
-  argv: readonly string[],
-  surroundings: Surroundings,
-): Promise<number> {
-  const { terminal } = surroundings;
+/** The commands, ready to read a command line. */
+export interface Program {
+  readonly program: Command;
+  readonly cli: Cli;
+  /** What a command asked to end with; 0 unless it did. */
+  readonly exitCode: () => number;
+  /** What help was asked for, and what there was to say aside. */
+  readonly printed: () => { readonly out: string; readonly err: string };
+}
+
+/** The whole tree of commands over these surroundings. */
+export function openProgram(surroundings: Surroundings): Program {
   let exitCode: number = EXIT.ok;
-  let aside = "";
+  const said = { out: "", err: "" };
   const program = new Command("tidebase")
     .description("Durable runs: look at them, recover them, and keep their store.")
     .version(surroundings.version, "-V, --version", "print the version")
@@ -49,43 +60,56 @@ export async function runProgram(
     .option("--schema <name>", "the store's schema, if it is not `tidebase`")
     .addHelpText("after", ABOUT)
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => {
+        said.out += text;
+      },
+      writeErr: (text) => {
+        said.err += text;
+      },
+    })
     .exitOverride();
-  const words: string[] = [];
-  program.configureOutput({
-    writeOut: (text) => words.push(text),
-    writeErr: (text) => {
-      aside += text;
-    },
-  });
   const cli: Cli = {
     ...surroundings,
-    paint: painter(terminal.colour),
+    paint: painter(surroundings.terminal.colour),
     flags: () => program.opts<Flags>(),
     exitWith: (code) => {
       exitCode = code;
     },
   };
   addCommands(program, cli);
+  return { program, cli, exitCode: () => exitCode, printed: () => said };
+}
+
+/** Reads the command line and does what it says; comes back with the exit code. */
+export async function runProgram(
+  argv: readonly string[],
+  surroundings: Surroundings,
+): Promise<number> {
+  const { terminal } = surroundings;
+  const { program, exitCode, printed } = openProgram(surroundings);
   try {
     await program.parseAsync([...argv], { from: "user" });
-    return exitCode;
+    return exitCode();
   } catch (thrown) {
     if (thrown instanceof OutputClosed) return EXIT.failure;
     if (thrown instanceof CommanderError && thrown.exitCode === 0) {
-      return await terminal.out(words.join("")).then(
+      return await terminal.out(printed().out).then(
         () => EXIT.ok,
         () => EXIT.failure,
       );
     }
     const failure = describeFailure(asUsage(thrown, program, argv));
     const json = argv.includes("--json");
-    if (isBareHelp(thrown) && !json) terminal.note(aside.trimEnd());
+    if (isBareHelp(thrown) && !json) terminal.note(printed().err.trimEnd());
     else terminal.note(json ? failureJson(failure) : failureText(failure));
     return failure.exitCode;
   }
 }
 
 function addCommands(program: Command, cli: Cli): void {
+  addInitCommand(program, cli);
+  addDoctorCommand(program, cli);
   addMigrateCommand(program, cli);
   const db = program.command("db").description("the store's database, embedded or your own");
   addDatabaseCommands(db, cli);
@@ -96,6 +120,8 @@ function addCommands(program: Command, cli: Cli): void {
   addRecoveryCommands(runs, cli);
   addForkCommands(runs, cli);
   addControlCommands(runs, cli);
+  addEraseCommand(runs, cli);
+  addEventsCommand(program, cli);
   addEnqueueCommand(program, cli);
   const queues = program.command("queues").description("runs that wait for a worker");
   addQueueCommands(queues, cli);
@@ -108,6 +134,7 @@ function addCommands(program: Command, cli: Cli): void {
   addDecideCommand(gates, cli);
   addGateSecretCommands(gates, cli);
   addSignalCommands(program.command("signals").description("what runs wait for"), cli);
+  addUsageCommands(program.command("usage").description("what runs used and what it cost"), cli);
   addWebhookCommands(program.command("webhooks").description("where messages go"), cli);
   addDeliveryCommands(program.command("deliveries").description("messages to webhooks"), cli);
   addKeyCommands(program.command("keys").description("API keys of the store"), cli);
@@ -128,5 +155,5 @@ function asUsage(thrown: unknown, program: Command, argv: readonly string[]): un
   const message = isBareHelp(thrown)
     ? "A command is missing."
     : thrown.message.replace(/^error: /, "").replaceAll("\n", " ");
-  return new UsageError(message, `Run \`${path.join(" ")} --help\`.`);
+  return new UsageError(message, `Run \`npx ${path.join(" ")} --help\`.`);
 }

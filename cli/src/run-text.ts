@@ -110,6 +110,7 @@ export function runText(paint: Paint, answer: Read<Answer<typeof getRun>>): stri
       ["wakes", run.wakeAt === null ? undefined : seconds(run.wakeAt)],
       ["deadline", run.deadlineAt === null ? undefined : seconds(run.deadlineAt)],
       ["cancelled", run.cancelReason === null ? undefined : cancelledLine(run)],
+      ["erased", run.erasedAt === null ? undefined : `its content was, ${seconds(run.erasedAt)}`],
       ["last event", `${seconds(run.updatedAt)}, number ${run.lastSeq}`],
       ["error", run.errorMessage === null ? undefined : plain(run.errorMessage)],
       ["resume hint", hint === null ? undefined : shellLine(hint.command, hint.cwd)],

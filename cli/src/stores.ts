@@ -107,13 +107,13 @@ export async function withBackend<T>(
       () => work(backend, found),
     );
   }
-  const { gateFloor, webhookAllow } = readStoreSettings(cli.env);
+  const { gateFloor, webhookAllow, retentionDays } = readStoreSettings(cli.env);
   const { databaseUrl, schema, leave, note } = await openStore(found, {
     autoMigrate: found.kind === "embedded",
   });
   tell(cli, note);
   const core = openCore({
-    ...{ databaseUrl, schema, sweeps: false, poolMax: 2 },
+    ...{ databaseUrl, schema, sweeps: false, poolMax: 2, retentionDays },
     limits: { gateFloor },
     webhooks: { allow: webhookAllow },
   });

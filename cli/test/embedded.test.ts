@@ -57,6 +57,21 @@ test("start leaves it running, url opens it, stop ends it", async () => {
   expect(await stateOf(home)).toBe("stopped");
 }, 60_000);
 
+test("of a new embedded store the doctor finds nothing that fails, and leaves it as it was", async () => {
+  const home = await newHome();
+  const env = { TIDEBASE_HOME: home, TIDEBASE_PORT: "1" };
+  const before = await runProgram(folder, ["doctor"], env);
+  expect(before).toMatchObject({ code: 0, stdout: expect.stringContaining("Not made yet") });
+  expect(await stateOf(home)).toBe("absent");
+  await inside(home, "migrate");
+  const made = await runProgram(folder, ["doctor", "--json"], env);
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  const findings = JSON.parse(made.stdout) as { check: string; status: string }[];
+  const odd = findings.filter(({ status }) => status !== "ok").map(({ check }) => check);
+  expect(odd).toEqual(["server"]);
+  expect(await stateOf(home)).toBe("stopped");
+}, 60_000);
+
 test("what was exported before a reset is there again after the import", async () => {
   const home = await newHome();
   await inside(home, "keys", "create", "agent", "--scopes", "read");

@@ -14,6 +14,7 @@ test("--help tells the commands, the store's rule and the exit codes", async () 
     "keys",
     "gates",
     "signals",
+    "usage",
     "webhooks",
     "deliveries",
     "queues",
@@ -68,6 +69,8 @@ test.each([
   ["gates open"],
   ["gates extend"],
   ["signals send"],
+  ["usage"],
+  ["usage list"],
   ["webhooks create"],
   ["webhooks list"],
   ["webhooks update"],
@@ -135,6 +138,9 @@ test.each<[string, string[]]>([
   ["a run for two instants", ["enqueue", "w", "--delay", "1m", "--at", "2030-01-01"]],
   ["a priority that is none", ["enqueue", "w", "--priority", "high"]],
   ["limits that limit nothing", ["queues", "limits", "q"]],
+  ["a tree without its run", ["usage", "--tree"]],
+  ["a grouping there is not", ["usage", "--by", "month"]],
+  ["a time of usage that is none", ["usage", "--since", "yesterday"]],
   ["a limit that is none", ["queues", "limits", "q", "--rate", "fast"]],
   ["a push to nowhere", ["queues", "push", "q"]],
   ["a redrive that nobody confirmed", ["queues", "redrive", "q"]],
@@ -155,14 +161,14 @@ test.each<[string, string[]]>([
 test("wrong usage is told in one line and one for the fix, with --json as JSON", async () => {
   const text = await runInside(folder, ["runs", "list", "--stauts", "failed"]);
   expect(text.stderr).toBe(
-    "tidebase: unknown option '--stauts' (Did you mean --status?)\n  fix: Run `tidebase runs list --help`.\n",
+    "tidebase: unknown option '--stauts' (Did you mean --status?)\n  fix: Run `npx tidebase runs list --help`.\n",
   );
   const json = await runProgram(folder, ["runs", "list", "--stauts", "failed", "--json"]);
   expect(JSON.parse(json.stderr)).toEqual({
     error: {
       code: "usage",
       message: "unknown option '--stauts' (Did you mean --status?)",
-      fix: "Run `tidebase runs list --help`.",
+      fix: "Run `npx tidebase runs list --help`.",
     },
   });
   expect(json.code).toBe(2);

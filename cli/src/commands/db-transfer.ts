@@ -7,20 +7,20 @@ import { count, facts, size } from "../output.ts";
 import { describe, locateDatabase, type Place, tell, withPlace } from "../stores.ts";
 
 const EXPORT_HELP = `
-The whole store as it was at one instant, as JSON lines, for \`tidebase db import\`. Nobody is held up.
+The whole store as it was at one instant, as JSON lines, for \`npx tidebase db import\`. Nobody is held up.
 The file holds inputs, outputs and the hashes of API keys: only its owner may read it.
 
 Examples:
-  $ tidebase db export backup.jsonl
-  $ tidebase db export | gzip > backup.jsonl.gz`;
+  $ npx tidebase db export backup.jsonl
+  $ npx tidebase db export | gzip > backup.jsonl.gz`;
 
 const IMPORT_HELP = `
 The store must hold nothing yet and have the same migrations as the exported one. All is imported, or
 nothing. \`-\` reads standard input.
 
 Examples:
-  $ tidebase db import backup.jsonl
-  $ gunzip -c backup.jsonl.gz | tidebase db import - --schema restored`;
+  $ npx tidebase db import backup.jsonl
+  $ gunzip -c backup.jsonl.gz | npx tidebase db import - --schema restored`;
 
 /** `tidebase db export|import`. */
 export function addTransferCommands(db: Command, cli: Cli): void {

@@ -18,13 +18,16 @@ import { describe, foundBy, locate, locateEmbedded, type Place, tell } from "../
 export function addDatabaseCommands(db: Command, cli: Cli): void {
   db.command("status")
     .description("which store is in use and how it was found; starts and changes nothing")
-    .addHelpText("after", "\nExamples:\n  $ tidebase db status\n  $ tidebase db status --json")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ npx tidebase db status\n  $ npx tidebase db status --json",
+    )
     .action(async () => await printAnswer(cli, await readStatus(cli), (s) => statusText(cli, s)));
   db.command("start")
     .description("start the embedded Postgres and leave it running")
     .addHelpText(
       "after",
-      "\nIt runs until `tidebase db stop`, or until a Tidebase program leaves it and no client is connected.",
+      "\nIt runs until `npx tidebase db stop`, or until a Tidebase program leaves it and no client is connected.",
     )
     .action(async () => await start(cli));
   db.command("stop")
@@ -44,7 +47,7 @@ export function addDatabaseCommands(db: Command, cli: Cli): void {
     .description(
       "print the URL of the embedded Postgres, started if need be; it holds the password",
     )
-    .addHelpText("after", '\nExamples:\n  $ psql "$(tidebase db url)"')
+    .addHelpText("after", '\nExamples:\n  $ psql "$(npx tidebase db url)"')
     .action(async () => await printUrl(cli));
   db.command("reset")
     .description("stop the embedded Postgres and delete its data for good")
@@ -52,7 +55,7 @@ export function addDatabaseCommands(db: Command, cli: Cli): void {
     .option("--force", "also while other programs use it")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ tidebase db export backup.jsonl && tidebase db reset --yes",
+      "\nExamples:\n  $ npx tidebase db export backup.jsonl && npx tidebase db reset --yes",
     )
     .action(async (options: { yes?: boolean; force?: boolean }) => await reset(cli, options));
 }

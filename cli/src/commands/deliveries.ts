@@ -12,8 +12,8 @@ const REDELIVER_HELP = `
 Only dead ones, which a day of attempts has failed, are sent again; of a webhook up to 1,000 at a time.
 
 Examples:
-  $ tidebase deliveries redeliver delivery_0190…
-  $ tidebase deliveries redeliver --webhook webhook_0190…`;
+  $ npx tidebase deliveries redeliver delivery_0190…
+  $ npx tidebase deliveries redeliver --webhook webhook_0190…`;
 
 interface ListOptions {
   readonly status?: string;
@@ -33,7 +33,7 @@ export function addDeliveryCommands(deliveries: Command, cli: Cli): void {
     .option("--run <runId>", "about this run")
     .option("--limit <n>", "at most this many, up to 200", wholeNumber, 50)
     .option("--cursor <cursor>", "the page that follows")
-    .addHelpText("after", "\nExamples:\n  $ tidebase deliveries list --status dead")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase deliveries list --status dead")
     .action(async ({ webhook, run, ...options }: ListOptions) => {
       const input = { ...options, webhookId: webhook, runId: run };
       const found: Answer<typeof listDeliveries> = await withBackend(cli, (backend) =>

@@ -12,8 +12,8 @@ A worker of the queue runs it. --input is JSON, @file for a file of JSON, or @- 
 --dedupe-key the active run of that key is found instead; with --idempotency-key the same run, for ever.
 
 Examples:
-  $ tidebase enqueue invoice --queue billing --input '{"customer":7}'
-  $ tidebase enqueue report --input @report.json --delay 10m --dedupe-key daily --priority 10`;
+  $ npx tidebase enqueue invoice --queue billing --input '{"customer":7}'
+  $ npx tidebase enqueue report --input @report.json --delay 10m --dedupe-key daily --priority 10`;
 
 interface EnqueueOptions {
   readonly input?: string;

@@ -14,9 +14,9 @@ its input or output redirected it is refused, unless the store is a server and T
 with the scope approve. The decision is for ever.
 
 Examples:
-  $ tidebase gates decide gate_0190… --approve
-  $ tidebase gates decide gate_0190… --approve --set amount=120 --note "as agreed"
-  $ tidebase gates decide gate_0190… --reject --note "the figures are of March"`;
+  $ npx tidebase gates decide gate_0190… --approve
+  $ npx tidebase gates decide gate_0190… --approve --set amount=120 --note "as agreed"
+  $ npx tidebase gates decide gate_0190… --reject --note "the figures are of March"`;
 
 /** Which way a gate is to be decided. */
 interface Direction {

@@ -24,16 +24,16 @@ Where the gate has a form, the code brings the filled-in form along: who carries
 the form requires and no flag gives is asked for; with --json nothing is asked.
 
 Examples:
-  $ tidebase gates code gate_0190… --approve
-  $ tidebase gates code gate_0190… --approve --set amount=120`;
+  $ npx tidebase gates code gate_0190… --approve
+  $ npx tidebase gates code gate_0190… --approve --set amount=120`;
 
 const OPEN_HELP = `
 For a human at a terminal, never through a pipe. The link works once and signs you in on the gate's page.
 Its base is --base-url, TIDEBASE_PUBLIC_URL, the server that is the store, or this machine's port 7373.
 
 Examples:
-  $ tidebase gates open gate_0190…
-  $ tidebase gates open gate_0190… --base-url https://tidebase.example.com`;
+  $ npx tidebase gates open gate_0190…
+  $ npx tidebase gates open gate_0190… --base-url https://tidebase.example.com`;
 
 const SERVER_HERE = "http://127.0.0.1:7373";
 
@@ -105,7 +105,7 @@ async function open(cli: Cli, gateId: string, baseUrl: string | undefined): Prom
     if (status !== "open")
       throw new CommandError("gate_already_resolved", {
         message: `The gate is ${status}.`,
-        fix: `See \`tidebase gates show ${gateId}\`.`,
+        fix: `See \`npx tidebase gates show ${gateId}\`.`,
         data: { gateId, gateStatus: status },
       });
     const { token, expiresAt } = await backend.execute(linkSession, {});
@@ -118,7 +118,7 @@ async function open(cli: Cli, gateId: string, baseUrl: string | undefined): Prom
   const { local, ...answer } = made;
   await printAnswer(cli, answer, ({ url }) => `${url}\n`);
   tell(cli, `Opens once, until ${seconds(answer.expiresAt)}: keep it to yourself.`);
-  if (local) tell(cli, "The server of this store must be running there: `tidebase-server`.");
+  if (local) tell(cli, "The server of this store must be running there: `npx tidebase-server`.");
 }
 
 function isOwn({ kind }: FoundStore): boolean {

@@ -13,15 +13,15 @@ const LIST_HELP = `
 Oldest first. NEEDS is the least that a decision takes: client_form, code or signed_in.
 
 Examples:
-  $ tidebase gates list
-  $ tidebase gates list --status rejected --workflow invoice --json`;
+  $ npx tidebase gates list
+  $ npx tidebase gates list --status rejected --workflow invoice --json`;
 
 const EXTEND_HELP = `
 For a human, as \`gates decide\` is.
 
 Examples:
-  $ tidebase gates extend gate_0190… --ms 3600000
-  $ tidebase gates extend gate_0190… --now`;
+  $ npx tidebase gates extend gate_0190… --ms 3600000
+  $ npx tidebase gates extend gate_0190… --now`;
 
 interface ListOptions {
   readonly status: string;
@@ -29,6 +29,7 @@ interface ListOptions {
   readonly workflow?: string;
   readonly limit: number;
   readonly cursor?: string;
+  readonly ids?: boolean;
 }
 
 /** `tidebase gates list|show|extend`. */
@@ -43,13 +44,14 @@ export function addGateCommands(gates: Command, cli: Cli): void {
     .option("--workflow <name>", "of this workflow")
     .option("--limit <n>", "at most this many, up to 200", wholeNumber, 50)
     .option("--cursor <cursor>", "the page that follows")
+    .option("--ids", "print their ids only, one a line, for scripts")
     .addHelpText("after", LIST_HELP)
     .action(async (options: ListOptions) => await list(cli, options));
   gates
     .command("show")
     .description("one gate: what is asked, what a decision takes, and how it was decided")
     .argument("<gateId>")
-    .addHelpText("after", "\nExamples:\n  $ tidebase gates show gate_0190…")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase gates show gate_0190…")
     .action(async (gateId: string) => {
       const found = await withBackend(cli, (backend) => backend.execute(getGate, { gateId }));
       await printAnswer(cli, found, (answer) => gateText(cli.paint, asRead(answer).gate));
@@ -70,11 +72,13 @@ export function addGateCommands(gates: Command, cli: Cli): void {
     });
 }
 
-async function list(cli: Cli, { run, ...options }: ListOptions): Promise<void> {
+async function list(cli: Cli, { run, ids, ...options }: ListOptions): Promise<void> {
   const input = { ...options, runId: run };
   const found: Answer<typeof listGates> = await withBackend(cli, (backend) =>
     backend.execute(listGates, input),
   );
-  await printAnswer(cli, found, (answer) => gatesText(cli.paint, answer));
+  await printAnswer(cli, found, (answer) =>
+    ids ? answer.gates.map(({ gateId }) => `${gateId}\n`).join("") : gatesText(cli.paint, answer),
+  );
   if (found.nextCursor !== null) tell(cli, `More: add --cursor ${found.nextCursor}`);
 }

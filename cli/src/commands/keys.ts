@@ -13,8 +13,8 @@ first key closes a server that was open on loopback.
 Scopes: ${SCOPES.join(", ")}.
 
 Examples:
-  $ tidebase keys create ci --scopes read,enqueue --expires 90d
-  $ TIDEBASE_API_KEY=$(tidebase keys create agent --scopes read,work,enqueue)`;
+  $ npx tidebase keys create ci --scopes read,enqueue --expires 90d
+  $ TIDEBASE_API_KEY=$(npx tidebase keys create agent --scopes read,work,enqueue)`;
 
 interface CreateOptions {
   readonly scopes: string[];
@@ -50,7 +50,7 @@ export function addKeyCommands(keys: Command, cli: Cli): void {
     .description("the keys of the store, without the keys themselves")
     .option("--limit <n>", "at most this many, up to 200", wholeNumber, 100)
     .option("--after <keyId>", "those made after this one")
-    .addHelpText("after", "\nExamples:\n  $ tidebase keys list")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase keys list")
     .action(async ({ limit, after }: ListOptions) => {
       const input = { limit, afterId: after };
       const found = await withBackend(cli, (backend) => backend.execute(listKeys, input));
@@ -62,7 +62,7 @@ export function addKeyCommands(keys: Command, cli: Cli): void {
     .command("revoke")
     .description("end a key now")
     .argument("<keyId>")
-    .addHelpText("after", "\nExamples:\n  $ tidebase keys revoke key_0190…")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase keys revoke key_0190…")
     .action(async (keyId: string) => {
       const done = await withBackend(cli, (backend) => backend.execute(revokeKey, { keyId }));
       await printAnswer(cli, done, () => `Revoked at ${seconds(done.revokedAt)}.\n`);

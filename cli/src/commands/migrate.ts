@@ -12,9 +12,9 @@ TIDEBASE_DATABASE_URL to have the store there.
 With --check nothing is changed; the exit code is 1 when migrations are pending.
 
 Examples:
-  $ tidebase migrate
-  $ tidebase migrate --check
-  $ TIDEBASE_DATABASE_URL=postgres://app@db.internal/app tidebase migrate --schema staging`;
+  $ npx tidebase migrate
+  $ npx tidebase migrate --check
+  $ TIDEBASE_DATABASE_URL=postgres://app@db.internal/app npx tidebase migrate --schema staging`;
 
 /** `tidebase migrate`. */
 export function addMigrateCommand(program: Command, cli: Cli): void {

@@ -16,9 +16,9 @@ that counted. Runs that wait for a review are left out unless
 --failure-class manual_review asks for them.
 
 Examples:
-  $ tidebase queues redrive mail --dry-run
-  $ tidebase queues redrive mail --until 2030-01-31T12:00:00.000Z --yes
-  $ tidebase queues redrive mail --failure-class max_attempts --search "rate limit" --yes`;
+  $ npx tidebase queues redrive mail --dry-run
+  $ npx tidebase queues redrive mail --until 2030-01-31T12:00:00.000Z --yes
+  $ npx tidebase queues redrive mail --failure-class max_attempts --search "rate limit" --yes`;
 
 interface RedriveOptions {
   readonly failureClass?: string;

@@ -12,21 +12,21 @@ const LIST_HELP = `
 READY can be claimed now, the limits apart; DELAYED later. FAILED are dead letters, see \`queues redrive\`.
 
 Examples:
-  $ tidebase queues list`;
+  $ npx tidebase queues list`;
 
 const LIMITS_HELP = `
 A run takes a place while it is running, not while it waits. What is left out stays as it is.
 
 Examples:
-  $ tidebase queues limits mail --concurrency 10 --rate 600
-  $ tidebase queues limits mail --concurrency none`;
+  $ npx tidebase queues limits mail --concurrency 10 --rate 600
+  $ npx tidebase queues limits mail --concurrency none`;
 
 const PUSH_HELP = `
 Its runs are sent to the webhook as run.invoke; workers that claim from the queue get their share.
 
 Examples:
-  $ tidebase queues push mail --webhook worker
-  $ tidebase queues push mail --no-webhook`;
+  $ npx tidebase queues push mail --webhook worker
+  $ npx tidebase queues push mail --no-webhook`;
 
 type Limit = ReturnType<typeof limitOrNone>;
 
@@ -47,7 +47,7 @@ export function addQueueCommands(queues: Command, cli: Cli): void {
       .command(word)
       .description(description)
       .argument("<queue>")
-      .addHelpText("after", `\nExamples:\n  $ tidebase queues ${word} mail`)
+      .addHelpText("after", `\nExamples:\n  $ npx tidebase queues ${word} mail`)
       .action((queue: string) => update(cli, { queue, paused: word === "pause" }));
   queues
     .command("limits")
@@ -100,7 +100,7 @@ function addReadCommands(queues: Command, cli: Cli): void {
     .command("show")
     .description("one queue, with the workers that asked for work within a minute")
     .argument("<queue>")
-    .addHelpText("after", "\nExamples:\n  $ tidebase queues show mail")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase queues show mail")
     .action(async (queue: string) => {
       const found = await withBackend(cli, (backend) => backend.execute(getQueue, { queue }));
       await printAnswer(cli, found, (answer) => queueText(cli.paint, asRead(answer)));

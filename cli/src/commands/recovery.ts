@@ -12,16 +12,16 @@ Without --apply nothing changes: it tells which steps would run again, and print
 with --as-of, the act is refused when the run has moved since.
 
 Examples:
-  $ tidebase runs recover run_0190…
-  $ tidebase runs recover run_0190… --apply --as-of 17 --reason "the mail server is back"`;
+  $ npx tidebase runs recover run_0190…
+  $ npx tidebase runs recover run_0190… --apply --as-of 17 --reason "the mail server is back"`;
 
 const REVIEW_HELP = `
 retry: it did not happen, run it again. completed: it did happen, with --output as what it returned.
 failed: it must not run again. Without --apply nothing changes.
 
 Examples:
-  $ tidebase runs review run_0190… charge --decision retry --reason "no charge in the dashboard"
-  $ tidebase runs review run_0190… charge --key eu --decision completed --output '{"id":"ch_1"}' \\
+  $ npx tidebase runs review run_0190… charge --decision retry --reason "no charge in the dashboard"
+  $ npx tidebase runs review run_0190… charge --key eu --decision completed --output '{"id":"ch_1"}' \\
       --reason "found it in the dashboard" --apply --as-of 17`;
 
 interface RecoverOptions {

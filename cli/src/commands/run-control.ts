@@ -13,15 +13,15 @@ Cancelled is for ever. The run's children end with it, but those that were creat
 told, and may clean up. With --as-of it is refused when the run has moved since the dry run.
 
 Examples:
-  $ tidebase runs cancel run_0190… --dry-run
-  $ tidebase runs cancel run_0190… --reason "wrong customer" --yes`;
+  $ npx tidebase runs cancel run_0190… --dry-run
+  $ npx tidebase runs cancel run_0190… --reason "wrong customer" --yes`;
 
 const DEADLINE_HELP = `
 A run that has not ended by its deadline is cancelled. The length of time counts from now.
 
 Examples:
-  $ tidebase runs deadline run_0190… 2h
-  $ tidebase runs deadline run_0190… none`;
+  $ npx tidebase runs deadline run_0190… 2h
+  $ npx tidebase runs deadline run_0190… none`;
 
 interface CancelOptions {
   readonly reason?: string;
@@ -72,7 +72,7 @@ export function addControlCommands(runs: Command, cli: Cli): void {
     .option("--limit <n>", "at most this many, up to 1000", wholeNumber, 200)
     .option("--after-name <name>", "those that follow this one")
     .option("--after-key <key>", "and this key of it")
-    .addHelpText("after", "\nExamples:\n  $ tidebase runs children run_0190… --name page")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase runs children run_0190… --name page")
     .action((runId: string, options: ChildOptions) => children(cli, runId, options));
 }
 

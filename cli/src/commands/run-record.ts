@@ -1,22 +1,17 @@
-import { diffState, listEvents, listSteps, listVersions, readState } from "@tidebase/core";
+import { diffState, listSteps, listVersions, readState } from "@tidebase/core";
 import type { Command } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { UsageError } from "../failure.ts";
-import { wholeNumber, wordList } from "../options.ts";
+import { wholeNumber } from "../options.ts";
 import { type Cell, plainDocument, seconds, size, table } from "../output.ts";
 import { type Answer, asRead, messageOf, type Read, stepName } from "../run-text.ts";
 import { tell, withBackend } from "../stores.ts";
+import { addEventsCommand } from "./events.ts";
 
 interface StepOptions {
   readonly limit: number;
   readonly afterName?: string;
   readonly afterKey?: string;
-}
-
-interface EventOptions {
-  readonly after: number;
-  readonly limit: number;
-  readonly types?: string[];
 }
 
 interface StateOptions {
@@ -29,9 +24,9 @@ interface StateOptions {
 
 const STATE_HELP = `
 Examples:
-  $ tidebase runs state run_0190… --path /cart/items
-  $ tidebase runs state run_0190… --versions
-  $ tidebase runs state run_0190… --diff 3..7`;
+  $ npx tidebase runs state run_0190… --path /cart/items
+  $ npx tidebase runs state run_0190… --versions
+  $ npx tidebase runs state run_0190… --diff 3..7`;
 
 /** `tidebase runs steps|events|state`. */
 export function addRecordCommands(runs: Command, cli: Cli): void {
@@ -42,7 +37,7 @@ export function addRecordCommands(runs: Command, cli: Cli): void {
     .option("--limit <n>", "at most this many, up to 1000", wholeNumber, 200)
     .option("--after-name <name>", "those that follow this one")
     .option("--after-key <key>", "and this key of it")
-    .addHelpText("after", "\nExamples:\n  $ tidebase runs steps run_0190… --json")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase runs steps run_0190… --json")
     .action(async (runId: string, options: StepOptions) => {
       const input = { runId, ...options };
       const found = await withBackend(cli, (backend) => backend.execute(listSteps, input));
@@ -54,23 +49,7 @@ export function addRecordCommands(runs: Command, cli: Cli): void {
           `More: add --after-name ${JSON.stringify(name)} --after-key ${JSON.stringify(key)}`,
         );
     });
-  runs
-    .command("events")
-    .description("what happened to a run, in order")
-    .argument("<runId>")
-    .option("--after <seq>", "those after this number", wholeNumber, 0)
-    .option("--limit <n>", "at most this many, up to 1000", wholeNumber, 100)
-    .option("--types <list>", "only of these types, such as step.failed", wordList)
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ tidebase runs events run_0190… --types run.failed,step.failed",
-    )
-    .action(async (runId: string, { after, limit, types }: EventOptions) => {
-      const input = { runId, afterSeq: after, limit, types };
-      const found = await withBackend(cli, (backend) => backend.execute(listEvents, input));
-      await printAnswer(cli, found, (answer) => eventsText(cli, asRead(answer)));
-      if (found.nextAfterSeq !== null) tell(cli, `More: add --after ${found.nextAfterSeq}`);
-    });
+  addEventsCommand(runs, cli);
   runs
     .command("state")
     .description("the state of a run: now, at a version, or what changed between two")
@@ -95,18 +74,6 @@ function stepsText({ paint }: Cli, { steps }: Read<Answer<typeof listSteps>>): s
     messageOf(step.error) || (step.reason ?? ""),
   ]);
   return table(paint, ["STEP", "STATUS", "ATTEMPT", "LAST CHANGE", "OUTPUT", "ERROR"], rows);
-}
-
-function eventsText({ paint }: Cli, { events }: Read<Answer<typeof listEvents>>): string {
-  const all = events as { seq: number; type: string; at: string; data: object | null }[];
-  if (all.length === 0) return "No events.\n";
-  const rows = all.map(({ seq, type, at, data }): Cell[] => [
-    String(seq),
-    seconds(new Date(at).toISOString()),
-    type,
-    data === null ? "" : JSON.stringify(data),
-  ]);
-  return table(paint, ["SEQ", "AT", "EVENT", "DATA"], rows);
 }
 
 async function state(cli: Cli, runId: string, options: StateOptions): Promise<void> {

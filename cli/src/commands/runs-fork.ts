@@ -14,17 +14,17 @@ and never run again, the rest happens anew. Without --apply nothing is made: it 
 what runs again, and prints \`asOf\`. --input and --output are JSON, @file for a file of JSON, or @-.
 
 Examples:
-  $ tidebase runs fork run_0190… --from send
-  $ tidebase runs fork run_0190… --from send --edit draft --output @draft.json --apply --as-of 17
-  $ tidebase runs fork run_0190… --at-seq 12 --apply --reason "before the price changed"`;
+  $ npx tidebase runs fork run_0190… --from send
+  $ npx tidebase runs fork run_0190… --from send --edit draft --output @draft.json --apply --as-of 17
+  $ npx tidebase runs fork run_0190… --at-seq 12 --apply --reason "before the price changed"`;
 
 const RERUN_HELP = `
 A new run of the same workflow with the same input, or another: a fork that keeps nothing. Without
 --apply nothing is made.
 
 Examples:
-  $ tidebase runs rerun run_0190…
-  $ tidebase runs rerun run_0190… --input '{"customer":8}' --apply`;
+  $ npx tidebase runs rerun run_0190…
+  $ npx tidebase runs rerun run_0190… --input '{"customer":8}' --apply`;
 
 interface RerunOptions {
   readonly input?: string;

@@ -10,8 +10,9 @@ Newest first. --since takes a length of time (30m, 12h, 7d) or an instant. The n
 with --cursor and the same filters.
 
 Examples:
-  $ tidebase runs list --status failed,interrupted --since 7d
-  $ tidebase runs list --workflow invoice --search "card declined" --json`;
+  $ npx tidebase runs list --status failed,interrupted --since 7d
+  $ npx tidebase runs list --workflow invoice --search "card declined" --json
+  $ RUN=$(npx tidebase runs list --workflow invoice --limit 1 --ids)`;
 
 const VERDICT_HELP = `
 Exit codes:
@@ -20,7 +21,7 @@ Exit codes:
   (1 and 2 as everywhere: the question failed, or was asked wrongly)
 
 Examples:
-  $ tidebase runs verdict run_0190… && tidebase runs recover run_0190… --apply`;
+  $ npx tidebase runs verdict run_0190… && npx tidebase runs recover run_0190… --apply`;
 
 /** What `runs verdict` ends with, so that a script goes on only when a rerun is safe and of use. */
 const VERDICT_EXIT = { safe: 0, waiting_on_human: 3, in_progress: 4, final: 5, needs_review: 6 };
@@ -34,6 +35,7 @@ interface ListOptions {
   readonly since?: string;
   readonly limit: number;
   readonly cursor?: string;
+  readonly ids?: boolean;
 }
 
 /** `tidebase runs list|get|verdict`. */
@@ -49,6 +51,7 @@ export function addRunCommands(runs: Command, cli: Cli): void {
     .option("--since <time>", "created within this time, or since", instantBefore)
     .option("--limit <n>", "at most this many, up to 200", wholeNumber, 50)
     .option("--cursor <cursor>", "the page that follows")
+    .option("--ids", "print their ids only, one a line, for scripts")
     .addHelpText("after", LIST_HELP)
     .action(async (options: ListOptions) => await list(cli, options));
   runs
@@ -56,7 +59,7 @@ export function addRunCommands(runs: Command, cli: Cli): void {
     .description("one run: its state, whether it is safe to rerun, and what to do next")
     .argument("<runId>")
     .option("--include <list>", "add its input, its result", choices(["input", "result"]))
-    .addHelpText("after", "\nExamples:\n  $ tidebase runs get run_0190… --include input,result")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase runs get run_0190… --include input,result")
     .action(async (runId: string, { include }: { include?: string[] }) => {
       const input = { runId, ...(include === undefined ? {} : { include }) };
       const found = await withBackend(cli, (backend) => backend.execute(getRun, input));
@@ -74,10 +77,12 @@ export function addRunCommands(runs: Command, cli: Cli): void {
     });
 }
 
-async function list(cli: Cli, options: ListOptions): Promise<void> {
+async function list(cli: Cli, { ids, ...options }: ListOptions): Promise<void> {
   const found: Answer<typeof listRuns> = await withBackend(cli, (backend) =>
     backend.execute(listRuns, options),
   );
-  await printAnswer(cli, found, (answer) => runsText(cli.paint, answer));
+  await printAnswer(cli, found, (answer) =>
+    ids ? answer.runs.map(({ runId }) => `${runId}\n`).join("") : runsText(cli.paint, answer),
+  );
   if (found.nextCursor !== null) tell(cli, `More: add --cursor ${found.nextCursor}`);
 }

@@ -13,8 +13,8 @@ but a paused schedule stays paused. A fire in an hour that the clock skips happe
 an hour that comes twice happens once. --catch-up is for fires that nobody was there to make.
 
 Examples:
-  $ tidebase schedules put nightly --cron '0 3 * * *' --workflow report --timezone Europe/Berlin
-  $ tidebase schedules put poll --cron '*/30 * * * * *' --workflow poll --input @poll.json --catch-up none`;
+  $ npx tidebase schedules put nightly --cron '0 3 * * *' --workflow report --timezone Europe/Berlin
+  $ npx tidebase schedules put poll --cron '*/30 * * * * *' --workflow poll --input @poll.json --catch-up none`;
 
 interface PutOptions {
   readonly input?: string;

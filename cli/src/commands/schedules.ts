@@ -19,13 +19,13 @@ const TRIGGER_HELP = `
 Paused or not, whatever else of it is running. The same --idempotency-key triggers once.
 
 Examples:
-  $ tidebase schedules trigger nightly`;
+  $ npx tidebase schedules trigger nightly`;
 
 const DELETE_HELP = `
 Its history goes with it; its runs stay and go on.
 
 Examples:
-  $ tidebase schedules delete nightly --yes`;
+  $ npx tidebase schedules delete nightly --yes`;
 
 interface PageOptions {
   readonly limit: number;
@@ -43,7 +43,7 @@ export function addScheduleCommands(schedules: Command, cli: Cli): void {
       .command(word)
       .description(description)
       .argument("<name>")
-      .addHelpText("after", `\nExamples:\n  $ tidebase schedules ${word} nightly`)
+      .addHelpText("after", `\nExamples:\n  $ npx tidebase schedules ${word} nightly`)
       .action(async (name: string) => {
         const input = { name, paused: word === "pause" };
         const done = await withBackend(cli, (backend) => backend.execute(updateSchedule, input));
@@ -80,7 +80,7 @@ function addReadCommands(schedules: Command, cli: Cli): void {
     .description("the schedules, newest first, with their next fires")
     .option("--limit <n>", "at most this many, up to 200", wholeNumber, 50)
     .option("--cursor <cursor>", "the page that follows")
-    .addHelpText("after", "\nExamples:\n  $ tidebase schedules list")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase schedules list")
     .action(async (options: PageOptions) => {
       const found: Answer<typeof listSchedules> = await withBackend(cli, (backend) =>
         backend.execute(listSchedules, options),
@@ -92,7 +92,7 @@ function addReadCommands(schedules: Command, cli: Cli): void {
     .command("show")
     .description("one schedule: what it runs, its next fires, and how the last one went")
     .argument("<name>")
-    .addHelpText("after", "\nExamples:\n  $ tidebase schedules show nightly")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase schedules show nightly")
     .action(async (name: string) => {
       const found = await withBackend(cli, (backend) => backend.execute(getSchedule, { name }));
       await printAnswer(cli, found, (answer) => scheduleText(cli.paint, asRead(answer).schedule));
@@ -103,7 +103,7 @@ function addReadCommands(schedules: Command, cli: Cli): void {
     .argument("<name>")
     .option("--limit <n>", "at most this many, up to 200", wholeNumber, 50)
     .option("--cursor <cursor>", "the page that follows")
-    .addHelpText("after", "\nExamples:\n  $ tidebase schedules fires nightly")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase schedules fires nightly")
     .action(async (name: string, options: PageOptions) => {
       const found: Answer<typeof listFires> = await withBackend(cli, (backend) =>
         backend.execute(listFires, { name, ...options }),

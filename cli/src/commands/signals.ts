@@ -8,7 +8,7 @@ const HELP = `
 It is kept when the run does not wait for it yet, and taken once. The same --key again changes nothing.
 
 Examples:
-  $ tidebase signals send run_0190… paid --payload '{"amount":120}' --key payment_77`;
+  $ npx tidebase signals send run_0190… paid --payload '{"amount":120}' --key payment_77`;
 
 interface SendOptions {
   readonly payload?: { readonly value: unknown };

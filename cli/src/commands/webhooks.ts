@@ -15,14 +15,14 @@ address; TIDEBASE_WEBHOOK_ALLOW names the exceptions, for this command and for t
 the store's server, which asks for a key with the scope admin; on its machine the database needs none.
 
 Examples:
-  $ tidebase webhooks create ops --to https://ops.example.com/hook --events 'run.failed,gate.*'
-  $ tidebase webhooks create worker --to https://app.example.com/tide --invokes --only-named-runs`;
+  $ npx tidebase webhooks create ops --to https://ops.example.com/hook --events 'run.failed,gate.*'
+  $ npx tidebase webhooks create worker --to https://app.example.com/tide --invokes --only-named-runs`;
 
 const UPDATE_HELP = `
 What is left out stays as it is. The server that is the store is named by TIDEBASE_URL here.
 
 Examples:
-  $ tidebase webhooks update webhook_0190… --events 'run.*' --every-workflow`;
+  $ npx tidebase webhooks update webhook_0190… --events 'run.*' --every-workflow`;
 
 interface UpdateOptions {
   readonly to?: string;
@@ -66,7 +66,10 @@ export function addWebhookCommands(webhooks: Command, cli: Cli): void {
     .description("a new secret; for a while the old one signs as well")
     .argument("<webhookId>")
     .option("--keep-old <time>", "how long: 12h, 7d, 0s; a day unless given", timeFromNow)
-    .addHelpText("after", "\nExamples:\n  $ tidebase webhooks rotate webhook_0190… --keep-old 12h")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ npx tidebase webhooks rotate webhook_0190… --keep-old 12h",
+    )
     .action(async (webhookId: string, { keepOld }: { keepOld?: number }) => {
       const input = { webhookId, keepOldMs: keepOld };
       const made = await withBackend(cli, (backend) => backend.execute(rotateWebhook, input));
@@ -81,13 +84,18 @@ function addListCommand(webhooks: Command, cli: Cli): void {
     .description("the webhooks with their state and backlog, without their secrets")
     .option("--limit <n>", "at most this many, up to 200", wholeNumber, 100)
     .option("--after <webhookId>", "those made after this one")
-    .addHelpText("after", "\nExamples:\n  $ tidebase webhooks list")
-    .action(async ({ limit, after }: { limit: number; after?: string }) => {
+    .option("--ids", "print their ids only, one a line, for scripts")
+    .addHelpText("after", "\nExamples:\n  $ npx tidebase webhooks list")
+    .action(async ({ limit, after, ids }: { limit: number; after?: string; ids?: boolean }) => {
       const input = { limit, afterId: after };
       const found: Answer<typeof listWebhooks> = await withBackend(cli, (backend) =>
         backend.execute(listWebhooks, input),
       );
-      await printAnswer(cli, found, (answer) => webhooksText(cli.paint, answer));
+      await printAnswer(cli, found, (answer) =>
+        ids
+          ? answer.webhooks.map(({ webhookId }) => `${webhookId}\n`).join("")
+          : webhooksText(cli.paint, answer),
+      );
       const last = found.webhooks.length === limit ? found.webhooks.at(-1) : undefined;
       if (last !== undefined) tell(cli, `Perhaps more: add --after ${last.webhookId}`);
     });
@@ -126,7 +134,7 @@ function addUpdateCommands(webhooks: Command, cli: Cli): void {
       .command(word)
       .description(description)
       .argument("<webhookId>")
-      .addHelpText("after", `\nExamples:\n  $ tidebase webhooks ${word} webhook_0190…`)
+      .addHelpText("after", `\nExamples:\n  $ npx tidebase webhooks ${word} webhook_0190…`)
       .action(async (webhookId: string) => {
         await update(cli, { webhookId, disabled: word === "disable" });
       });

@@ -1,0 +1,53 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, test } from "vitest";
+import { runProgram, useFolder } from "./support/program.ts";
+
+const folder = useFolder();
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm/api")).href;
+const MAIN = new URL("../../mcp-server/src/main.ts", import.meta.url).href;
+
+/** A project in which @tidebase/mcp is installed: its program is the one of this repository, from its source. */
+function projectWithMcp(): string {
+  const project = mkdtempSync(join(folder, "project-"));
+  const place = join(project, "node_modules", "@tidebase", "mcp");
+  mkdirSync(place, { recursive: true });
+  const manifest = { name: "@tidebase/mcp", type: "module", bin: { "tidebase-mcp": "main.js" } };
+  writeFileSync(join(place, "package.json"), JSON.stringify(manifest));
+  const load = `import { register } from ${JSON.stringify(TSX)};\nregister();\nawait import(${JSON.stringify(MAIN)});\n`;
+  writeFileSync(join(place, "main.js"), load);
+  return project;
+}
+
+test("--mcp has the installer put the server into each client's file, and takes it out again", async () => {
+  const project = projectWithMcp();
+  const env = { NODE_OPTIONS: "--conditions=tidebase-source" };
+  const init = (...args: string[]) => runProgram(project, ["init", "--no-skill", ...args], env);
+  const dry = await init("--dry-run", "--mcp", "cursor");
+  expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining("mcpServers") });
+  expect(existsSync(join(project, ".cursor"))).toBe(false);
+  const done = await init("--mcp", "cursor", "--mcp", "vscode", "--json");
+  expect(done).toMatchObject({ code: 0, stderr: "" });
+  const { files, mcp } = JSON.parse(done.stdout);
+  expect(files).toMatchObject([{ file: "AGENTS.md", change: "create" }]);
+  expect(mcp).toMatchObject([
+    { client: "cursor", exitCode: 0, report: { change: "add", written: true } },
+    { client: "vscode", exitCode: 0, report: { change: "add", written: true } },
+  ]);
+  const file = JSON.parse(readFileSync(join(project, ".cursor", "mcp.json"), "utf8"));
+  expect(file.mcpServers.tidebase).toMatchObject({ command: expect.any(String) });
+  const removed = await init("--remove", "--mcp", "cursor");
+  expect(removed).toMatchObject({ code: 0, stdout: expect.stringContaining("taken out of") });
+});
+
+test("the installer's refusal is passed on, with its exit code", async () => {
+  const project = projectWithMcp();
+  const env = { NODE_OPTIONS: "--conditions=tidebase-source" };
+  const refused = await runProgram(project, ["init", "--no-skill", "--mcp", "curser"], env);
+  expect(refused).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("Did you mean cursor?"),
+  });
+});
