@@ -21,6 +21,8 @@ import { type Actor, type AnyOperation, parseInput } from "./operation.ts";
 import { type Probe, startPulse } from "./pulse.ts";
 import { pushes } from "./queues/push.ts";
 import { type AnySweep, openSweeps, type SweepStatus } from "./reconciler.ts";
+import { openRetentionDays } from "./retention/days.ts";
+import { retentionSweep } from "./retention/sweep.ts";
 import { orphanedChildren } from "./runs/cascade.ts";
 import { deadlines, unclaimedRuns } from "./runs/overdue.ts";
 import { dueSchedules } from "./schedules/due.ts";
@@ -54,6 +56,8 @@ export interface Core {
   follow(runId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<RunEvent[]>;
   /** Whether the database answers, and what it lacks. Never throws. */
   status(): Promise<CoreStatus>;
+  /** Sweeps now, until nothing is due: for who moved the clock. Throws what kept a sweep from it. */
+  settle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,6 +66,8 @@ export interface CoreStatus {
   readonly database: { readonly reachable: boolean };
   readonly migrations: { readonly pending: readonly string[] };
   readonly sweeps: readonly SweepStatus[];
+  /** How many days the store keeps what has ended: 0 for ever, null when it cannot be asked. */
+  readonly retentionDays: number | null;
 }
 
 /** Which store to open, and how. */
@@ -83,6 +89,11 @@ export interface CoreOptions {
    */
   readonly sweepGraceMs?: number;
   readonly webhooks?: WebhookOptions | undefined;
+  /**
+   * From now on the store keeps what has ended for so many days, at most 36,500; 0: for ever. Undefined leaves
+   * what it was told before (30 when nothing was).
+   */
+  readonly retentionDays?: number | undefined;
   /** Holds every answer against its schema; tests switch it on. */
   readonly checkAnswers?: boolean;
 }
@@ -100,15 +111,13 @@ export function openCore(options: CoreOptions): Core {
   const sends = sweeping && (options.webhooks?.sends ?? true);
   const webhooks = openWebhooks(db, { ...options.webhooks, sends, touched });
   const { checkUrl } = webhooks;
-  const sweeps = openSweeps(db, sweeping ? sweepsOf(options) : [], (runIds) => {
+  const retention = openRetentionDays(db, options.retentionDays);
+  const sweeps = openSweeps(db, sweeping ? sweepsOf(options, retention.ready) : [], (runIds) => {
     touched(runIds);
     if (runIds.length > 0) webhooks.nudge();
   });
-  const sending: Probe = {
-    ...dueDeliveries,
-    told: ({ isDue }) => (isDue ? webhooks.nudge() : undefined),
-  };
-  const probes = [...sweeps.probes, ...(sends ? [sending] : [])];
+  const told: Probe["told"] = ({ isDue }) => (isDue ? webhooks.nudge() : undefined);
+  const probes = [...sweeps.probes, ...(sends ? [{ ...dueDeliveries, told }] : [])];
   const pulse = startPulse(db, { everyMs: options.sweepEveryMs ?? 1000, probes, watchers: hub });
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // one for each watch
@@ -145,15 +154,13 @@ export function openCore(options: CoreOptions): Core {
   }
 
   return {
-    execute,
-    authenticate,
-    hasKeys,
+    ...{ execute, authenticate, hasKeys, settle: sweeps.settle },
     sessions: openSessions(db),
     follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
-    status: () => statusOf({ databaseUrl: address.url(), schema }, sweeps.status()),
+    status: () => statusOf({ databaseUrl: address.url(), schema }, sweeps.status(), retention.read),
     async close() {
       closing.abort();
-      await Promise.all([pulse.stop(), sweeps.stop(), webhooks.stop()]);
+      await Promise.all([pulse.stop(), sweeps.stop(), webhooks.stop(), retention.stop()]);
       await hub.close();
       await db.close();
     },
@@ -161,7 +168,10 @@ export function openCore(options: CoreOptions): Core {
 }
 
 /** What this process settles when others leave it behind; each on its own. */
-export function sweepsOf({ sweepGraceMs = 10_000, limits = {} }: Partial<CoreOptions>): AnySweep[] {
+export function sweepsOf(
+  { sweepGraceMs = 10_000, limits = {} }: Partial<CoreOptions>,
+  ready = async (): Promise<void> => {},
+): AnySweep[] {
   return [
     lostWorkers(sweepGraceMs),
     dueWaits,
@@ -173,16 +183,19 @@ export function sweepsOf({ sweepGraceMs = 10_000, limits = {} }: Partial<CoreOpt
     expiredGates,
     pushes,
     staleDeliveries,
+    retentionSweep(ready),
   ] as AnySweep[];
 }
 
 async function statusOf(
   store: { databaseUrl: string; schema: string },
   sweeps: readonly SweepStatus[],
+  readDays: () => Promise<number | null>,
 ): Promise<CoreStatus> {
   const pending = await pendingMigrations(store).catch(() => undefined); // not reached
   const migrations = { pending: pending ?? [] };
-  return { database: { reachable: pending !== undefined }, migrations, sweeps };
+  const retentionDays = pending?.length === 0 ? await readDays() : null;
+  return { database: { reachable: pending !== undefined }, migrations, retentionDays, sweeps };
 }
 
 async function authorize(

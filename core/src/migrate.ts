@@ -55,6 +55,13 @@ export async function pendingMigrations(options: MigrateOptions): Promise<string
   });
 }
 
+/** Names the schema that all migrations of this program make: the first half of a sha256 over them, hex. */
+export async function migrationsDigest(): Promise<string> {
+  const migrations = await loadMigrations(undefined);
+  const all = migrations.map(({ name, checksum }) => `${name} ${checksum}`).join("\n");
+  return createHash("sha256").update(all).digest("hex").slice(0, 32);
+}
+
 /** Whether the database holds a store in this schema. Throws StoreError when it cannot be asked. */
 export function holdsStore(
   databaseUrl: string,

@@ -47,16 +47,36 @@ export type AnySweep = Sweep<object>;
 
 const UNSETTLED = ["moved", "input_refused"];
 
-/** Runs each sweep when the pulse says that it has something to do; `stop` waits for the rounds under way. */
+/** The sweeps of one process. */
+interface Sweeps {
+  readonly probes: readonly Probe[];
+  status(): SweepStatus[];
+  /** Rounds of all of them now, until nobody settles anything more. Throws what kept one from it. */
+  settle(): Promise<void>;
+  /** Waits for the rounds under way. */
+  stop(): Promise<void>;
+}
+
+/** Runs each sweep when the pulse says that it has something to do. */
 export function openSweeps(
   db: Database,
   sweeps: readonly AnySweep[],
   touched: (runIds: string[]) => void,
-): { probes: readonly Probe[]; status(): SweepStatus[]; stop(): Promise<void> } {
+): Sweeps {
   const opened = sweeps.map((sweep) => openSweep(db, sweep, touched));
+  const status = () => opened.map((sweep) => sweep.status());
+  const settled = () => status().reduce((sum, sweep) => sum + sweep.settled, 0);
   return {
     probes: opened,
-    status: () => opened.map(({ status }) => status()),
+    status,
+    async settle() {
+      for (let before = -1; before !== settled(); ) {
+        before = settled();
+        await Promise.all(opened.map(({ look }) => look()));
+        const failed = status().find(({ lastError }) => lastError !== null);
+        if (failed !== undefined) throw new Error(`${failed.name}: ${failed.lastError}`);
+      }
+    },
     stop: async () => {
       await Promise.all(opened.map(({ stop }) => stop()));
     },
@@ -67,7 +87,7 @@ function openSweep(
   db: Database,
   sweep: AnySweep,
   touched: (runIds: string[]) => void,
-): Probe & { status(): SweepStatus; stop(): Promise<void> } {
+): Probe & { status(): SweepStatus; look(): Promise<void>; stop(): Promise<void> } {
   const { name, due } = sweep;
   let status: SweepStatus = { name, lastRunAt: null, settled: 0, lastError: null };
   let stopped = false;
@@ -111,6 +131,11 @@ function openSweep(
     due,
     told,
     status: () => status,
+    look: async () => {
+      await round; // begun before, it may not have seen what the caller has done
+      told({ isReached: true, isDue: true, error: null });
+      await round;
+    },
     stop: async () => {
       stopped = true;
       await round;

@@ -42,7 +42,7 @@ export async function openGateTerminal(options: GateTerminalOptions): Promise<()
   const actor: Actor = { name: user, scopes: SCOPES, via: "tty" };
   const look = watching(core, actor);
   const before = await look(async () => {});
-  if (before > 0) write(`${before} open from before: \`tidebase gates list\` shows them.\n\n`);
+  if (before > 0) write(`${before} open from before: \`npx tidebase gates list\` shows them.\n\n`);
   let timer: NodeJS.Timeout | undefined;
   let [ended, lost] = [false, false];
   const announce = async (gate: GateSummary, place: number) => {
@@ -51,7 +51,7 @@ export async function openGateTerminal(options: GateTerminalOptions): Promise<()
   const round = async () => {
     try {
       const unshown = (await look(announce)) - SHOWN_MAX;
-      if (unshown > 0) write(`And ${unshown} more: \`tidebase gates list\` shows them.\n\n`);
+      if (unshown > 0) write(`And ${unshown} more: \`npx tidebase gates list\` shows them.\n\n`);
       lost = false;
     } catch (error) {
       if (!lost) onLost(error);

@@ -64,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (exposed && !(await core.hasKeys()))
     throw new ListenError(
       `Without an API key the server is open, so it does not listen on ${host}.`,
-      "Make a key with `tidebase keys create <name> --scopes read,work,enqueue`, or listen on 127.0.0.1.",
+      "Make a key with `npx tidebase keys create <name> --scopes read,work,enqueue`, or listen on 127.0.0.1.",
     );
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal); // one for each stream, and for each call that waits

@@ -36,7 +36,7 @@ const CODE = /approve {2}([0-9A-Z]{4}-[0-9A-Z]{4})\n {2}reject {3}([0-9A-Z]{4}-[
 test("a gate opened while the server runs is shown once with codes and a link that work", async () => {
   await openGate(db, { prompt: "Opened before." });
   const shown = await terminal();
-  expect(shown()).toContain("1 open from before: `tidebase gates list` shows them.");
+  expect(shown()).toContain("1 open from before: `npx tidebase gates list` shows them.");
   const gate = await openGate(db, { prompt: "Send it?\nNow\u202e\u001b[2J!", risk: "high" });
   await expect.poll(shown).toMatch(CODE);
   await expect.poll(shown).toContain("#link=");

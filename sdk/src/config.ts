@@ -88,7 +88,7 @@ function headerSafe(apiKey: string | undefined): string | undefined {
     key === "" ? "is empty" : "holds a space, a line break or a character outside of ASCII";
   throw new TidebaseError(
     "config_invalid",
-    `The API key (option apiKey, or TIDEBASE_API_KEY) ${problem}. Give it as \`tidebase keys create\` printed it.`,
+    `The API key (option apiKey, or TIDEBASE_API_KEY) ${problem}. Give it as \`npx tidebase keys create\` printed it.`,
     { option: "apiKey" },
   );
 }

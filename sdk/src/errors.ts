@@ -26,6 +26,7 @@ export type SdkErrorCode =
   | "step_timeout"
   | "undecodable_output"
   | "unserializable_output"
+  | "usage_not_json"
   | "workflow_not_registered"
   | "workflow_registered_twice";
 

@@ -17,7 +17,7 @@ export interface Operations {
   "runs.begin": {
     input: { runId: string; grantId: string; leaseMs?: number; workflow?: string; version?: string; holder?: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string }; resumeHint?: { command: ReadonlyArray<string>; cwd?: string }; goneEpoch?: number };
     output: { outcome: "begun" | "completed"; epoch: number; leaseMs: number; attempts: number; workflow: string; previousVersion: string | null; input: unknown | null; inputMeta: unknown | null; result: unknown | null; resultMeta: unknown | null; journal: ReadonlyArray<{ name: string; key: string; inputHash?: string; output: unknown; outputMeta?: unknown }>; afterName: string | null; afterKey: string | null; unfinished: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; failures: number; retryInMs: number | null }> };
-    error: "run_not_found" | "run_leased" | "run_in_queue" | "run_cancelled" | "workflow_mismatch";
+    error: "run_not_found" | "run_leased" | "run_in_queue" | "run_cancelled" | "run_erased" | "workflow_mismatch";
   };
   /** Extend leases and learn which of them are lost. */
   "runs.heartbeat": {
@@ -58,7 +58,7 @@ export interface Operations {
   /** One run with its step counts and the verdict: is it safe to rerun? */
   "runs.get": {
     input: { runId: string; include?: ReadonlyArray<"input" | "result"> };
-    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; forkedFrom: { runId: string; atSeq: number } | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null; runAt: string | null; priority: number; maxAttempts: number | null; deadlineAt: string | null; dedupeKey: string | null; concurrencyKey: string | null; cancelReason: string | null; cancelledBy: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "recover" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; children?: ReadonlyArray<string>; queue?: string; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
+    output: { run: { runId: string; workflow: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; failureClass: "step_failed" | "manual_review" | "max_attempts" | "worker_lost" | "workflow_error" | null; attempts: number; tags: ReadonlyArray<string>; lastSeq: number; createdAt: string; updatedAt: string; leaseExpiresAt: string | null; leaseOver: boolean; errorMessage: string | null; queue: string | null; parentRunId: string | null; forkedFrom: { runId: string; atSeq: number } | null; epoch: number; idempotencyKey: string | null; metadata: object | null; version: string | null; holder: { host: string; bootId?: string; pidNamespace?: string; pid: number; startTime?: string } | null; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; error: { name?: string; message: string; stack?: string } | null; waits: ReadonlyArray<string> | null; wakeAt: string | null; runAt: string | null; priority: number; maxAttempts: number | null; deadlineAt: string | null; dedupeKey: string | null; concurrencyKey: string | null; cancelReason: string | null; cancelledBy: string | null; erasedAt: string | null }; steps: { completed: number; begun: number; failed: number; manualReview: number }; verdict: { answer: "safe" | "needs_review" | "waiting_on_human" | "in_progress" | "final"; reason: string; next: { action: "none" | "wait" | "invoke" | "recover" | "review_step" | "resolve_gate"; text: string; command?: ReadonlyArray<string>; cwd?: string; step?: { name: string; key: string }; gates?: ReadonlyArray<string>; signals?: ReadonlyArray<string>; children?: ReadonlyArray<string>; queue?: string; until?: string }; seq: number; completedSteps: number; steps: ReadonlyArray<{ name: string; key: string; status: "begun" | "failed_retryable" | "manual_review" | "failed"; attempt: number; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; reason: string | null; error: unknown | null; wouldRunAgain: boolean; why: string; eventSeqs: ReadonlyArray<number> }>; warnings: ReadonlyArray<string>; eventSeqs: ReadonlyArray<number> }; input?: unknown | null; inputMeta?: unknown | null; result?: unknown | null; resultMeta?: unknown | null };
     error: "run_not_found";
   };
   /** Runs, newest first, filtered; a page at a time. */
@@ -83,7 +83,7 @@ export interface Operations {
   "runs.fork": {
     input: { runId: string; from?: { name: string; key?: string }; atSeq?: number; edit?: { name: string; key?: string; output: unknown; outputMeta?: unknown }; input?: unknown; inputMeta?: unknown; forkRunId?: string; queue?: string | null; reason?: string; dryRun?: boolean; asOf?: number };
     output: { dryRun: boolean; runId: string | null; created: boolean; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled"; workflow: string; queue: string | null; forkedFrom: { runId: string; atSeq: number }; seq: number; keptSteps: number; kept: ReadonlyArray<{ name: string; key: string; edited: boolean }>; runAgainSteps: number; repeatedEffects: number; runAgain: ReadonlyArray<{ name: string; key: string; status: "begun" | "completed" | "failed_retryable" | "manual_review" | "failed"; sideEffects: ReadonlyArray<string>; idempotencyKey: string | null; repeatsEffects: boolean; why: string }>; gatesAskedAgain: ReadonlyArray<{ name: string; key: string; status: string }>; childrenAnew: ReadonlyArray<{ name: string; key: string; runId: string; status: "pending" | "queued" | "running" | "waiting" | "interrupted" | "failed" | "completed" | "cancelled" }>; timersAnew: ReadonlyArray<{ name: string; key: string }>; signals: number; streams: ReadonlyArray<{ stream: string; version: number }>; warnings: ReadonlyArray<string>; resumeHint: { command: ReadonlyArray<string>; cwd?: string } | null; next: string };
-    error: "run_not_found" | "step_not_found" | "step_not_kept" | "event_not_found" | "run_changed" | "idempotency_conflict" | "payload_too_large";
+    error: "run_not_found" | "run_erased" | "step_not_found" | "step_not_kept" | "event_not_found" | "run_changed" | "idempotency_conflict" | "payload_too_large";
   };
   /** Cancel a run and the children that are not detached; a dry run says what that reaches. */
   "runs.cancel": {
@@ -96,6 +96,12 @@ export interface Operations {
     input: { runId: string; deadlineMs: number | null; epoch?: number; grantId?: string };
     output: { deadlineAt: string | null };
     error: "run_not_found" | "run_completed" | "run_cancelled" | "lease_lost" | "scope_missing";
+  };
+  /** Remove what a final run was about, for ever: payloads, state, messages; its skeleton stays. */
+  "runs.erase": {
+    input: { runId: string; tree?: boolean; reason?: string };
+    output: { already: boolean; erased: number; erasedAt: string };
+    error: "run_not_found" | "run_not_final";
   };
   /** Take the grace in which a cancelled run's last worker may clean up, once. */
   "cleanups.begin": {
@@ -215,7 +221,7 @@ export interface Operations {
   "steps.journal": {
     input: { runId: string; afterName?: string; afterKey?: string };
     output: { journal: ReadonlyArray<{ name: string; key: string; inputHash?: string; output: unknown; outputMeta?: unknown }>; afterName: string | null; afterKey: string | null };
-    error: "run_not_found";
+    error: "run_not_found" | "run_erased";
   };
   /** The steps of a run with their status and contract, without outputs; by name and key. */
   "steps.list": {
@@ -264,6 +270,24 @@ export interface Operations {
     input: { runId: string };
     output: { streams: ReadonlyArray<{ stream: string; version: number }> };
     error: "run_not_found";
+  };
+  /** Record what the run used and what it cost. A write key that is known answers with the first record, whatever else is said now. */
+  "usage.record": {
+    input: { runId: string; epoch: number; grantId: string; kind: string; provider?: string; model?: string; label?: string; quantity?: string | number; unit?: string; inputTokens?: number; outputTokens?: number; totalTokens?: number; costUsd?: string | number; metadata?: Record<string, unknown>; writeKey?: string };
+    output: { record: { runId: string; seq: number; at: string; kind: string; provider: string | null; model: string | null; label: string | null; quantity: string | null; unit: string | null; inputTokens: number | null; outputTokens: number | null; totalTokens: number | null; costUsd: string | null; metadata: object | null }; recorded: boolean };
+    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large";
+  };
+  /** The usage records of a run, oldest first. */
+  "usage.list": {
+    input: { runId: string; afterSeq?: number; limit?: number };
+    output: { records: ReadonlyArray<{ runId: string; seq: number; at: string; kind: string; provider: string | null; model: string | null; label: string | null; quantity: string | null; unit: string | null; inputTokens: number | null; outputTokens: number | null; totalTokens: number | null; costUsd: string | null; metadata: object | null }>; nextAfterSeq: number | null };
+    error: "run_not_found";
+  };
+  /** Sums of usage: of a run, of its tree, or of all runs, whole and by group. */
+  "usage.totals": {
+    input: { by?: "day" | "workflow" | "model" | "provider" | "kind" | "label"; runId?: string; tree?: string; workflow?: string; since?: string; until?: string; limit?: number };
+    output: { since: string | null; until: string | null; total: { records: number; withoutCost: number; costUsd: string; inputTokens: number; outputTokens: number; totalTokens: number; quantities: ReadonlyArray<{ unit: string | null; quantity: string }>; moreUnits: boolean }; groups: ReadonlyArray<{ group: string | null; records: number; withoutCost: number; costUsd: string; inputTokens: number; outputTokens: number; totalTokens: number; quantities: ReadonlyArray<{ unit: string | null; quantity: string }>; moreUnits: boolean }>; more: boolean };
+    error: "run_not_found" | "input_invalid";
   };
   /** What happened to a run, in order. */
   "events.list": {
@@ -434,6 +458,7 @@ export const routes = {
   "runs.fork": "POST /v1/runs/:runId/fork",
   "runs.cancel": "POST /v1/runs/:runId/cancel",
   "runs.deadline": "POST /v1/runs/:runId/deadline",
+  "runs.erase": "POST /v1/runs/:runId/erase",
   "cleanups.begin": "POST /v1/runs/:runId/cleanup",
   "cleanups.end": "POST /v1/runs/:runId/cleanup/end",
   "runs.overview": "GET /v1/overview",
@@ -462,6 +487,9 @@ export const routes = {
   "state.versions": "GET /v1/runs/:runId/state/versions",
   "state.diff": "GET /v1/runs/:runId/state/diff",
   "state.streams": "GET /v1/runs/:runId/streams",
+  "usage.record": "POST /v1/runs/:runId/usage",
+  "usage.list": "GET /v1/runs/:runId/usage",
+  "usage.totals": "GET /v1/usage/totals",
   "events.list": "GET /v1/runs/:runId/events",
   "gates.open": "POST /v1/runs/:runId/gates",
   "gates.get": "GET /v1/gates/:gateId",
@@ -544,6 +572,8 @@ export type ErrorCode =
   | "run_leased"
   | "run_cancelled"
   | "run_completed"
+  | "run_not_final"
+  | "run_erased"
   | "run_waiting"
   | "run_changed"
   | "lease_lost"

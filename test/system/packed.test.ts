@@ -125,3 +125,45 @@ test("the installed MCP server sees what the program recorded", async () => {
   expect(JSON.stringify(answer.structuredContent)).toContain("run_");
   await client.close();
 });
+
+test("the installed command line brings the skill and the block for assistants along", async () => {
+  const project = join(folder, "..", "project");
+  await mkdir(project);
+  await run(bin("tidebase"), ["init"], { cwd: project, env: env() });
+  expect(await readFile(join(project, "AGENTS.md"), "utf8")).toContain("tidebase:begin");
+  const skill = join(project, ".claude", "skills", "tidebase");
+  expect(await readdir(skill)).toEqual(
+    expect.arrayContaining(["SKILL.md", "references", "scripts"]),
+  );
+});
+
+test("the installed testing kit opens a store, moves its clock and drops it", async () => {
+  const program = `import { openTestStore } from "@tidebase/sdk/testing";
+    const store = await openTestStore();
+    const nap = async (run) => { await run.sleep("nap", "3d"); return "awake"; };
+    const { runId } = await store.work(nap);
+    await store.clock.advance("3 days");
+    console.log((await store.work(nap, { runId })).result);
+    await store.close();`;
+  await writeFile(join(folder, "kit.js"), program);
+  const { stdout } = await run(process.execPath, ["kit.js"], { cwd: folder, env: env() });
+  expect(stdout.trim()).toBe("awake");
+});
+
+test("the SDK alone needs no server, and its testing kit names the package that it lacks", async () => {
+  const packed = join(folder, "..", "packed");
+  const tarball = (await readdir(packed)).find((name) => name.startsWith("tidebase-sdk-"));
+  const alone = join(folder, "..", "alone");
+  await mkdir(alone);
+  await writeFile(join(alone, "package.json"), '{ "name": "alone", "type": "module" }');
+  const install = ["install", "--no-audit", "--no-fund", join(packed, String(tarball))];
+  await run(npm, install, { cwd: alone });
+  expect(await readdir(join(alone, "node_modules", "@tidebase"))).toEqual(["sdk"]);
+  const program = `import { Tidebase } from "@tidebase/sdk";
+    import { openTestStore } from "@tidebase/sdk/testing";
+    await new Tidebase().close();
+    console.log(await openTestStore().catch(({ code, message }) => code + ": " + message));`;
+  await writeFile(join(alone, "program.js"), program);
+  const { stdout } = await run(process.execPath, ["program.js"], { cwd: alone });
+  expect(stdout).toMatch(/^config_invalid: .*npm install -D @tidebase\/server/);
+});

@@ -94,7 +94,7 @@ async function begun({ core }: GatePages, sent: Sent): Promise<string> {
     const secret = await core.sessions.start(link.split("#link=").at(-1) ?? "");
     if (secret !== undefined) return secret;
     const detail =
-      "It works once, within ten minutes. Make another with `tidebase gates open <id>`.";
+      "It works once, within ten minutes. Make another with `npx tidebase gates open <id>`.";
     throw new PageRefusal(403, "This link does not work, or not any more.", detail);
   }
   const secret = await core.sessions.startAs(await core.authenticate(key));

@@ -4,7 +4,7 @@ import type { Html } from "./layout.ts";
 /** How to become known here: by a one-time link, its token, or a key. `gateId` is where to go on. */
 export function signInView(gateId: string | undefined): Html {
   const back = gateId !== undefined && html`<input type="hidden" name="gate" value="${gateId}">`;
-  const open = `tidebase gates open ${gateId ?? "<id>"}`;
+  const open = `npx tidebase gates open ${gateId ?? "<id>"}`;
   return html`<form id="by-link" data-way hidden method="post" action="/gates/session">
 <section><h2>You came by a one-time link</h2>
 <p>Sign in to decide in this browser for the next twelve hours. The link works once.</p>

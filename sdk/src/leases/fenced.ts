@@ -3,14 +3,16 @@ import { isTidebaseError, type TidebaseError } from "../errors.ts";
 import type { Operations } from "../operations.gen.ts";
 import type { HeldLease } from "./lease.ts";
 
-type Fenced =
+/** The writes under a lease that are sent alone. */
+export type Fenced =
   | "children.create"
   | "gates.open"
   | "runs.deadline"
   | "signals.take"
   | "state.label"
   | "state.write"
-  | "timers.set";
+  | "timers.set"
+  | "usage.record";
 
 /** Whether the error says that nothing more can be recorded under the lease. */
 export function isLoss(error: unknown): error is TidebaseError {

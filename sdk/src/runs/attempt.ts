@@ -1,3 +1,4 @@
+import { AttemptWrites } from "../attempt-writes.ts";
 import { childOf } from "../children/child.ts";
 import { Edges, type WorkOnChild } from "../children/edges.ts";
 import { fanoutOver } from "../children/fanout.ts";
@@ -13,9 +14,10 @@ import { fenced, isLoss } from "../leases/fenced.ts";
 import { HeldLease } from "../leases/lease.ts";
 import type { Releasable } from "../leases/shutdown.ts";
 import { LONGEST_TIMER_MS, sleep } from "../pause.ts";
-import { RunState, StateWrites } from "../state.ts";
+import { RunState } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
 import { Steps } from "../steps/steps.ts";
+import { RunUsage } from "../usage/run-usage.ts";
 import { Activity } from "../waits/activity.ts";
 import { type Duration, milliseconds } from "../waits/duration.ts";
 import { sleeping } from "../waits/sleep.ts";
@@ -151,13 +153,15 @@ export class Attempt {
       ...{ activity: this.#activity, waits: this.#waits },
     };
     const gates = new AttemptGates(waiting);
+    const writes = new AttemptWrites(this.#connection, this.#held, this.#activity);
     const edges = new Edges(waiting, (...child) => this.#workOnChild(hold, ...child));
     return {
       runId: lease.runId,
       input: (input === null && inputMeta === null ? undefined : decode(input, inputMeta)) as Input,
       signal,
       step: this.#steps.step,
-      state: new RunState(this.#connection, this.#held, new StateWrites(this.#activity)),
+      state: new RunState(lease, writes),
+      usage: new RunUsage(lease, writes),
       gate: (name, options) => unheard(gates.decided(name, options)),
       gates,
       sleep: (name, time, options) => unheard(sleeping(waiting, name, time, options)),

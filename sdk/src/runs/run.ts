@@ -4,6 +4,7 @@ import type { GateDecision, GateOptions, Gates } from "../gates/gates.ts";
 import type { CancelHook } from "../leases/clean-up.ts";
 import type { RunState } from "../state.ts";
 import type { Step } from "../steps/steps.ts";
+import type { RunUsage } from "../usage/run-usage.ts";
 import type { Duration } from "../waits/duration.ts";
 import type { SleepOptions, Until } from "../waits/sleep.ts";
 import type { WaitForOptions, WaitOutcome } from "../waits/wait-for.ts";
@@ -16,6 +17,8 @@ export interface Run<Input> {
   readonly signal: AbortSignal;
   readonly step: Step;
   readonly state: RunState;
+  /** What the run uses and what it costs. */
+  readonly usage: RunUsage;
   /**
    * Asks a human, and waits for the decision: the first one is for ever, and every replay gets it.
    * Throws `gate_mismatch` when the gate was decided on other content, `gate_not_json`.

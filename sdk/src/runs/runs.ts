@@ -130,6 +130,19 @@ export class Runs {
     return this.#connection.call("runs.cancel", { runId, ...options });
   }
 
+  /**
+   * Removes what a final run was about, for ever: payloads, state, messages; with `tree` of all runs below it too. Ids,
+   * names, keys, tags, statuses and times stay. Throws `run_not_found`, and `run_not_final` while it, its parent or a
+   * run below it is not.
+   */
+  async erase(
+    runId: string,
+    options: Omit<Input<"runs.erase">, "runId"> = {},
+  ): Promise<Output<"runs.erase">> {
+    checkRunId(runId);
+    return this.#connection.call("runs.erase", { runId, ...options });
+  }
+
   /** A page of the run's steps, by name and key, without outputs. */
   steps(
     runId: string,
@@ -173,6 +186,8 @@ export class Runs {
         runId,
         include: ["result"],
       });
+      if (run.erasedAt !== null)
+        throw new TidebaseError("run_erased", `The content of run ${runId} was erased.`, { runId });
       if (run.status === "completed") return decode(result ?? null, resultMeta ?? null) as Result;
       if (run.status === "cancelled")
         throw new TidebaseError("run_cancelled", `Run ${runId} was cancelled.`, { runId });

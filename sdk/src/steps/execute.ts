@@ -1,6 +1,5 @@
 import { decode } from "../encoding/encoding.ts";
 import type { HeldLease } from "../leases/lease.ts";
-import { sleep } from "../pause.ts";
 import type { Lanes } from "../transport/lanes.ts";
 import type { Activity } from "../waits/activity.ts";
 import { SHORT_WAIT_MS, type Waits } from "../waits/waits.ts";
@@ -52,11 +51,11 @@ export async function execute(
 
 /** A long one is no work: the run may be suspended for it. */
 async function pause(
-  { held, activity, waits }: Executing,
+  { activity, waits }: Executing,
   { name, key }: StepItem,
   ms: number,
 ): Promise<void> {
-  if (ms <= SHORT_WAIT_MS || waits.blocks) return sleep(ms, held.signal);
+  if (ms <= SHORT_WAIT_MS || waits.blocks) return waits.pause(ms);
   const dueAt = performance.now() + ms;
   const says = `the next attempt at step ${called({ name, key })}`;
   const pausing = waits.until({ retry: { name, key }, says }, undefined, async () => {

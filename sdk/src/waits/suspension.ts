@@ -60,7 +60,7 @@ export function suspended(
   const time = wakeAt === null ? "" : ` It wakes at ${wakeAt} at the latest.`;
   return new TidebaseError(
     "run_suspended",
-    `Run ${runId} is suspended and holds no process. It waits for ${says.join(", ")}${more}.${time} It goes on when it is begun again after that: by a webhook that invokes (\`tidebase webhooks create … --invokes\`), or by running it again with this runId.`,
+    `Run ${runId} is suspended and holds no process. It waits for ${says.join(", ")}${more}.${time} It goes on when it is begun again after that: by a webhook that invokes (\`npx tidebase webhooks create … --invokes\`), or by running it again with this runId.`,
     { runId, waits, wakeAt },
   );
 }

@@ -5,6 +5,7 @@ import type { HeldLease } from "../leases/lease.ts";
 import { pauseMs, sleep } from "../pause.ts";
 import type { RunEvent } from "../runs/events.ts";
 import type { Activity } from "./activity.ts";
+import { movableClock, pauseBy } from "./movable-clock.ts";
 import { Parked } from "./parked.ts";
 import { type Awaited, type EndedChild, suspended, union, type WaitList } from "./suspension.ts";
 import { watch } from "./watch.ts";
@@ -111,12 +112,31 @@ export class Waits {
     const { signal } = this.#held;
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const leave = () => void this.#parked.delete(parked);
+      const unheard = this.#followClock(how, () => parked.nudge());
+      const leave = () => {
+        unheard();
+        this.#parked.delete(parked);
+      };
       const parked: Parked = new Parked(what, how, signal, { leave, resolve, reject });
       this.#parked.add(parked);
       if ((what.gate ?? what.signal ?? what.hears) !== undefined) this.#watchSoon();
       this.#rest();
     });
+  }
+
+  /** A pause of the process, which keeps the lease. Rejects when the attempt is given up. */
+  pause(ms: number): Promise<void> {
+    return pauseBy(this.#connection.config.url, ms, this.#held.signal);
+  }
+
+  /** Nudged whenever a test moves the store's clock, until the returned function is called. */
+  #followClock(
+    { blocks, leftMs }: { readonly blocks: boolean; readonly leftMs: number | undefined },
+    nudge: () => void,
+  ): () => void {
+    const clock = leftMs === undefined ? undefined : movableClock(this.#connection.config.url);
+    if (leftMs === undefined || clock === undefined) return () => {};
+    return clock.wait(leftMs, blocks || leftMs <= SHORT_WAIT_MS, nudge);
   }
 
   #watchSoon(): void {

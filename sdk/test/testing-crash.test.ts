@@ -1,0 +1,134 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Run } from "@tidebase/sdk";
+import {
+  crashAt,
+  crashAtEveryStep,
+  openTestStore,
+  recordEffects,
+  type TestStore,
+} from "@tidebase/sdk/testing";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { deferred } from "./support.ts";
+
+let store: TestStore;
+const effects = recordEffects();
+
+beforeAll(async () => {
+  store = await openTestStore({ databaseUrl: inject("adminUrl") });
+});
+afterAll(() => store.close());
+
+test("a workflow whose effects have keys is clean, killed at three boundaries of every step", async () => {
+  const order = async (run: Run<{ id: string }>) => {
+    const contract = { sideEffects: ["charge"], idempotencyKey: `charge-${run.input.id}` };
+    const receipt = await run.step("charge", contract, ({ idempotencyKey = "" }) => {
+      effects.record("charge", run.input.id, { idempotencyKey });
+      return new Date(0);
+    });
+    await run.state.set({ charged: true });
+    const both = ["a", "b"].map((key) => run.step("look", { key }, () => pause(5, key)));
+    return { receipt, looks: await Promise.all(both) };
+  };
+  const report = await crashAtEveryStep(store, order, { input: { id: "o-1" }, effects });
+  expect(report).toMatchObject({ isClean: true, workflow: "order", unreached: [], reviews: [] });
+  expect(report.result).toEqual({ receipt: new Date(0), looks: ["a", "b"] });
+  expect(report.runs).toHaveLength(9);
+  expect(report.runs.every(({ status }) => status === "completed")).toBe(true);
+  const rerun = report.rerunSteps.filter(({ killedAt }) => killedAt.when === "during");
+  expect(rerun.some(({ step, times }) => step === "charge" && times === 2)).toBe(true);
+  expect(String(report)).toContain(
+    "order: 3 steps, killed at 9 boundaries\nno effect was repeated",
+  );
+});
+
+test("an effect without a key, and one outside of a step, are found where they repeat", async () => {
+  const careless = async (run: Run<undefined>) => {
+    effects.record("log in");
+    await run.step("mail", () => void effects.record("mail", "ada"));
+  };
+  const report = await crashAtEveryStep(store, careless, { effects });
+  const at = (when: string) => ({ step: "mail", key: "", when });
+  expect(report.repeatedEffects).toEqual([
+    { effect: "log in", key: "", times: 2, expected: 1, killedAt: at("before") },
+    { effect: "log in", key: "", times: 2, expected: 1, killedAt: at("during") },
+    { effect: "mail", key: "ada", times: 2, expected: 1, killedAt: at("during") },
+    { effect: "log in", key: "", times: 2, expected: 1, killedAt: at("after") },
+  ]);
+  expect(report.isClean).toBe(false);
+  expect(String(report)).toContain('mail ada: 2 times instead of 1, killed during "mail"');
+});
+
+test("a step whose name has a random part is found, and so is what it does twice", async () => {
+  let n = 0;
+  const unstable = async (run: Run<undefined>) => {
+    n += 1;
+    return run.step(`fetch ${n}`, () => effects.record("fetch"));
+  };
+  const report = await crashAtEveryStep(store, unstable, { effects });
+  const after = report.renamedSteps.find(({ killedAt }) => killedAt.when === "after");
+  expect(after?.missing.map(({ step }) => step)).toContain(after?.killedAt.step);
+  expect(after?.instead).toHaveLength(1);
+  expect(report.repeatedEffects.map(({ killedAt }) => killedAt.when)).toEqual(["during", "after"]);
+});
+
+test("another result of a resumed run is found", async () => {
+  let n = 0;
+  const counting = async (run: Run<undefined>) => [++n, await run.step("one", () => 1)];
+  const report = await crashAtEveryStep(store, counting, { reset: () => (n = 0) });
+  expect(report.result).toEqual([1, 1]);
+  expect(report.differentResults.map(({ result }) => result)).toEqual([
+    [2, 1],
+    [2, 1],
+    [2, 1],
+  ]);
+});
+
+test("an effect that nobody may repeat waits for a review", async () => {
+  const dear = async (run: Run<undefined>) =>
+    run.step("pay", { sideEffects: ["payment"] }, () => effects.record("payment"));
+  const report = await crashAtEveryStep(store, dear, { effects });
+  expect(report.reviews.map(({ step, killedAt }) => [step, killedAt.when])).toEqual([
+    ["pay", "before"],
+    ["pay", "during"],
+  ]);
+  expect(report).toMatchObject({ isClean: true, failures: [], repeatedEffects: [] });
+});
+
+test("a killed worker's code goes no further, and what it still does is not counted", async () => {
+  const seen: string[] = [];
+  const resumed = deferred();
+  let calls = 0;
+  const parallel = async (run: Run<undefined>) => {
+    const slow = run.step("slow", async () => {
+      calls += 1;
+      if (calls === 2) resumed.resolve();
+      else await resumed.promise;
+      seen.push("slow");
+      effects.record("slow");
+    });
+    try {
+      await run.step("fast", () => pause(1));
+      seen.push("fast is done");
+    } finally {
+      seen.push("finally");
+    }
+    await slow;
+  };
+  const crashed = await crashAt(store, parallel, { step: "fast", when: "after", effects });
+  expect(crashed).toMatchObject({ status: "completed", killedAt: { step: "fast", when: "after" } });
+  expect(seen.filter((what) => what === "finally")).toHaveLength(1);
+  expect(seen.filter((what) => what === "slow")).toHaveLength(2);
+  expect(crashed.effects).toEqual([{ effect: "slow", key: "", times: 1 }]);
+  const types = (await store.events(crashed.runId)).map(({ type }) => type);
+  expect(types).not.toContain("run.failed");
+  expect(types).not.toContain("run.released");
+});
+
+test("a place that is never reached, and a run that waits in vain, are said", async () => {
+  const short = async (run: Run<undefined>) => run.step("only", () => 1);
+  await expect(crashAt(store, short, { step: "other", when: "before" })).rejects.toThrow(
+    'without coming to before "other". It executed: only.',
+  );
+  const stuck = async (run: Run<undefined>) => run.waitFor("nobody sends it");
+  await expect(crashAtEveryStep(store, stuck)).rejects.toThrow("nobody brings it");
+});
