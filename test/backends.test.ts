@@ -51,6 +51,8 @@ test("every read and every refusal is the same next to a database and over HTTP"
   await db.call("steps.complete", { items: [step] });
   await db.call("state.write", { ...lease, kind: "set", value: { a: 1 }, label: "first" });
   await db.call("state.write", { ...lease, kind: "patch", value: { a: null, b: [2] } });
+  const spent = { kind: "llm", inputTokens: 3, costUsd: "0.10", metadata: { z: [null] } };
+  await db.call("usage.record", { ...lease, ...spent, writeKey: "k" });
   const { gateId, digest } = await db.gate(lease, { data: { to: "all" }, risk: "high" });
   await db.call("runs.fail", { ...lease, error: { message: "stop" } });
   await both("gates.get", { gateId });
@@ -83,6 +85,13 @@ test("every read and every refusal is the same next to a database and over HTTP"
   await both("state.versions", { runId, labeled: "true" });
   await both("state.diff", { runId, from: 1, to: 2 });
   await both("state.streams", { runId });
+  await both("usage.list", { runId, limit: 1 });
+  await both("usage.list", { runId, afterSeq: 9 });
+  await both("usage.totals", { runId, tree: "true", by: "day", until: "2030-01-01" });
+  await both("usage.totals", { workflow: "test", limit: 1 });
+  await both("usage.totals", { tree: "true" });
+  await both("usage.record", { ...lease, ...spent });
+  await both("usage.record", { ...lease, kind: "llm", costUsd: "-1" });
   await both("events.list", { runId, afterSeq: 1, types: ["state.set", "run.failed"] });
   await both("webhooks.list", {});
   await both("webhooks.create", { name: "w", url: "https://127.0.0.1/" });
@@ -122,9 +131,13 @@ test("queues, children, cancellation and schedules answer alike next to a databa
   await both("runs.cancel", { runId, dryRun: true });
   await answer(far, "runs.cancel", { runId, reason: "enough" });
   expect(await both("runs.cancel", { runId })).toMatchObject({ status: "cancelled" });
+  await both("runs.erase", { runId, tree: true, reason: 7 });
   await answer(far, "cleanups.begin", lease);
   await answer(far, "cleanups.end", lease);
   await both("cleanups.end", lease);
+  await answer(far, "runs.erase", { runId });
+  expect(await both("runs.erase", { runId })).toMatchObject({ already: true, erased: 0 });
+  await both("runs.begin", { runId, grantId: newGrant() });
   await both("runs.get", { runId });
   const name = "50%/day ?";
   const schedule = { name, cron: "0 3 * * *", workflow: "w", input: [1], tags: ["b", "a"] };

@@ -65,6 +65,7 @@ async function good({ name }: AnyOperation): Promise<Record<string, unknown>> {
     ...{ gateId, digest, prompt: "p", data: {}, risk: "low", expiresInMs: 5000, approvals: 2 },
     ...{ proof: { kind: "code", secret: "AAAA-AAAA" }, waits: { gates: [gateId] } },
     ...{ url: "https://93.184.215.14/", events: ["*"], invokes: true, decides: true },
+    ...{ totalTokens: 3, costUsd: "0.1", unit: "page", quantity: 2, by: "day", tree: "true" },
     ...{ signal: "s", payload: 1, ms: 1, until: "2030-01-01T00:00:00Z" },
     ...{ queue: "q/1", limit: 2, waitMs: 1, workflows: ["w"], priority: 1, concurrency: 1 },
     ...{

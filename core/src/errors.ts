@@ -85,20 +85,20 @@ export const ERRORS = {
     status: 401,
     title: "The server asks for an API key.",
     detail:
-      "Send `authorization: Bearer tb_…`; `tidebase keys create <name> --scopes read,work,enqueue` makes one.",
+      "Send `authorization: Bearer tb_…`; `npx tidebase keys create <name> --scopes read,work,enqueue` makes one.",
     retry: false,
   },
   key_invalid: {
     status: 401,
     title: "The API key is unknown, expired or revoked.",
-    detail: "Use a key that is listed by `tidebase keys list`.",
+    detail: "Use a key that is listed by `npx tidebase keys list`.",
     retry: false,
   },
   scope_missing: {
     status: 403,
     title: "The caller may not do this.",
     detail:
-      "Use a key that has the scope named in `scope`; `tidebase keys create <name> --scopes …` on the server's machine makes one.",
+      "Use a key that has the scope named in `scope`; `npx tidebase keys create <name> --scopes …` on the server's machine makes one.",
     retry: false,
   },
   store_read_only: {
@@ -154,7 +154,7 @@ export const ERRORS = {
     status: 409,
     title: "The run belongs to a queue and begins by claim only.",
     detail:
-      "Let a worker of the queue claim it (`tide.work`), so that the queue's limits and pause hold; `tidebase runs recover` queues it now.",
+      "Let a worker of the queue claim it (`tide.work`), so that the queue's limits and pause hold; `npx tidebase runs recover` queues it now.",
     retry: false,
   },
   dedupe_conflict: {
@@ -209,14 +209,14 @@ export const ERRORS = {
     status: 403,
     title: "The code, token or phrase does not decide this.",
     detail:
-      "It works once, for one decision, for a short time, and not after five wrong tries. A human makes another with `tidebase gates code <id> --approve` (or `--reject`).",
+      "It works once, for one decision, for a short time, and not after five wrong tries. A human makes another with `npx tidebase gates code <id> --approve` (or `--reject`).",
     retry: false,
   },
   gate_needs_human: {
     status: 403,
     title: "A human has to do this.",
     detail:
-      "Use `tidebase gates decide <id> --approve` (or `--reject`) at a terminal, the gate's page, or a key with the scope `approve`.",
+      "Use `npx tidebase gates decide <id> --approve` (or `--reject`) at a terminal, the gate's page, or a key with the scope `approve`.",
     retry: false,
   },
   gate_assurance_too_low: {
@@ -259,7 +259,7 @@ export const ERRORS = {
     status: 404,
     title: "No webhook has that id or name.",
     detail:
-      "List the webhooks to find the one you mean, or make it: `tidebase webhooks create <name> --to <url>`.",
+      "List the webhooks to find the one you mean, or make it: `npx tidebase webhooks create <name> --to <url>`.",
     retry: false,
   },
   webhook_exists: {
@@ -335,6 +335,19 @@ export const ERRORS = {
     status: 409,
     title: "The run is completed.",
     detail: "Read its result; to do the work again, create a new run.",
+    retry: false,
+  },
+  run_not_final: {
+    status: 409,
+    title: "Only what has ended for good is erased.",
+    detail:
+      "The runs named in `runIds`, up to ten, are not completed or cancelled: wait for them or cancel them first. A child is erased once its parent is final too, which could still read it.",
+    retry: false,
+  },
+  run_erased: {
+    status: 410,
+    title: "The run's content was erased.",
+    detail: "Its skeleton can be read; to do the work again, create a new run.",
     retry: false,
   },
   run_waiting: {

@@ -6,6 +6,7 @@ export { listChildren } from "./children/operations.ts";
 export { type Core, type CoreOptions, type CoreStatus, openCore } from "./core.ts";
 export { listDeliveries, redeliver } from "./deliveries/operations.ts";
 export { DELIVERY_STATUSES } from "./deliveries/schema.ts";
+export { type Examination, isPooled, openExamination } from "./doctor/examine.ts";
 export {
   type Cluster,
   type ClusterStatus,
@@ -36,6 +37,7 @@ export {
   deleteSchedule,
   diffState,
   enqueueRuns,
+  eraseRun,
   extendGate,
   forkRun,
   getGate,
@@ -53,6 +55,7 @@ export {
   listRuns,
   listSchedules,
   listSteps,
+  listUsage,
   listVersions,
   operations,
   overview,
@@ -67,6 +70,7 @@ export {
   runVerdict,
   sendSignal,
   setDeadline,
+  totalUsage,
   triggerSchedule,
   updateQueue,
   updateSchedule,
@@ -90,11 +94,13 @@ export {
   type RemoteStore,
 } from "./store/store.ts";
 export { checkExpanded, type Environment } from "./store/variables.ts";
+export { openThrowaway, type Throwaway, type ThrowawayPlace } from "./throwaway/throwaway.ts";
 export type { TransferOptions } from "./transfer/connection.ts";
 export { TransferError } from "./transfer/error.ts";
 export { exportStore } from "./transfer/export.ts";
 export { importStore } from "./transfer/import.ts";
 export type { Transferred } from "./transfer/rows.ts";
+export { USAGE_GROUPS } from "./usage/schema.ts";
 export { escapeHidden, visible, visibleLine } from "./visible.ts";
 export {
   createWebhook,

@@ -32,6 +32,7 @@ import {
 } from "./queues/operations.ts";
 import { recoverRun, reviewStep, runVerdict } from "./recovery/operations.ts";
 import { cancelRun, setDeadline } from "./runs/cancel.ts";
+import { eraseRun } from "./runs/erase.ts";
 import { forkRun } from "./runs/fork.ts";
 import { createRun, getRun, listRuns, overview } from "./runs/operations.ts";
 import {
@@ -60,6 +61,7 @@ import {
   listJournal,
   listSteps,
 } from "./steps/operations.ts";
+import { listUsage, recordUsage, totalUsage } from "./usage/operations.ts";
 import { sendSignal, setTimer, suspendRun, takeSignal } from "./waits/operations.ts";
 import {
   createWebhook,
@@ -75,6 +77,7 @@ export {
   deleteSchedule,
   diffState,
   enqueueRuns,
+  eraseRun,
   extendGate,
   forkRun,
   getGate,
@@ -92,6 +95,7 @@ export {
   listRuns,
   listSchedules,
   listSteps,
+  listUsage,
   listVersions,
   overview,
   putSchedule,
@@ -105,6 +109,7 @@ export {
   runVerdict,
   sendSignal,
   setDeadline,
+  totalUsage,
   triggerSchedule,
   updateQueue,
   updateSchedule,
@@ -128,6 +133,7 @@ export const operations: readonly AnyOperation[] = [
   forkRun,
   cancelRun,
   setDeadline,
+  eraseRun,
   beginCleanup,
   endCleanup,
   overview,
@@ -156,6 +162,9 @@ export const operations: readonly AnyOperation[] = [
   listVersions,
   diffState,
   listStreams,
+  recordUsage,
+  listUsage,
+  totalUsage,
   listEvents,
   openGate,
   getGate,

@@ -19,6 +19,11 @@ async function completed(): Promise<string> {
   await db.call("runs.complete", lease);
   return lease.runId;
 }
+async function erased(): Promise<string> {
+  const runId = await completed();
+  await db.call("runs.erase", { runId });
+  return runId;
+}
 const unknown = () => ({ runId: NOBODY, epoch: 1, grantId: newGrant() });
 
 /** What a worker's write is refused for; `more` is what the operation needs besides the lease. */
@@ -158,6 +163,10 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     run_completed: () => onRun(completed()),
     run_changed: () => onRun(db.pending(), { asOf: 7 }),
   },
+  "runs.erase": {
+    run_not_found: () => onRun(NOBODY),
+    run_not_final: () => onRun(db.pending()),
+  },
   "runs.deadline": {
     run_not_found: () => onRun(NOBODY, { deadlineMs: 1 }),
     run_completed: () => onRun(completed(), { deadlineMs: 1 }),
@@ -188,6 +197,7 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     run_not_found: () => onRun(NOBODY, { grantId: newGrant() }),
     run_leased: async () => onRun((await db.begun()).runId, { grantId: newGrant() }),
     run_cancelled: async () => onRun((await cancelled()).runId, { grantId: newGrant() }),
+    run_erased: () => onRun(erased(), { grantId: newGrant() }),
     workflow_mismatch: async () => onRun(db.pending(), { grantId: newGrant(), workflow: "other" }),
   },
   "runs.release": refusals({}),
@@ -325,6 +335,7 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
   "runs.verdict": { run_not_found: () => onRun(NOBODY) },
   "runs.fork": {
     run_not_found: () => onRun(NOBODY),
+    run_erased: () => onRun(erased()),
     step_not_found: () => onRun(db.pending(), { from: { name: "nobody's" } }),
     step_not_kept: async () => {
       const lease = await db.begun();
@@ -367,7 +378,7 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     payload_too_large: () =>
       onRun(db.pending(), { ...review, decision: "completed", output: LARGE }),
   },
-  "steps.journal": { run_not_found: () => onRun(NOBODY) },
+  "steps.journal": { run_not_found: () => onRun(NOBODY), run_erased: () => onRun(erased()) },
   "steps.list": { run_not_found: () => onRun(NOBODY) },
   "steps.get": { step_not_found: () => onRun(db.pending(), { name: "s" }) },
   "state.write": {
@@ -394,6 +405,18 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     version_not_found: () => onRun(db.pending(), { from: 1, to: 1 }),
   },
   "state.streams": { run_not_found: () => onRun(NOBODY) },
+  "usage.record": {
+    ...refusals({ kind: "llm", totalTokens: 1 }),
+    payload_too_large: async () => ({
+      ...(await db.begun()),
+      ...{ kind: "llm", totalTokens: 1, metadata: { text: LARGE } },
+    }),
+  },
+  "usage.list": { run_not_found: () => onRun(NOBODY) },
+  "usage.totals": {
+    run_not_found: () => onRun(NOBODY),
+    input_invalid: async () => ({ tree: "true" }),
+  },
   "events.list": { run_not_found: () => onRun(NOBODY) },
   "webhooks.create": {
     webhook_url_refused: async () => ({ ...hook, url: "https://127.0.0.1/" }),

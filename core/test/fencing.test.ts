@@ -21,6 +21,7 @@ const calls: Record<string, (lease: Lease) => object> = {
   }),
   "state.write": (lease) => ({ ...lease, kind: "set", value: "zombie" }),
   "state.label": (lease) => ({ ...lease, label: "zombie" }),
+  "usage.record": (lease) => ({ ...lease, kind: "zombie", totalTokens: 1, writeKey: "zombie" }),
   "steps.begin": (lease) => ({ items: [{ ...lease, name: "charge" }] }),
   "steps.complete": (lease) => ({ items: [{ ...lease, name: "charge", output: "zombie" }] }),
 };
@@ -90,6 +91,7 @@ async function snapshot(runId: string): Promise<unknown> {
       (select json_agg(t) from tidebase.timers t where t.run_id = r.run_id) as timers,
       (select json_agg(c) from tidebase.children c where c.parent_run_id = r.run_id) as children,
       (select json_agg(s) from tidebase.signals s where s.run_id = r.run_id) as signals,
+      (select json_agg(u) from tidebase.usage u where u.run_id = r.run_id) as usage,
       (select json_agg(e) from tidebase.events e where e.run_id = r.run_id) as events
     from tidebase.runs r left join tidebase.payloads p using (run_id) where r.run_id = $1`;
   return (await db.pool.query(text, [runId.slice(4)])).rows;

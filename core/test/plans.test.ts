@@ -6,11 +6,14 @@ import * as gates from "../src/gates/sql.ts";
 import * as leases from "../src/leases/sql.ts";
 import * as queues from "../src/queues/sql.ts";
 import * as recovery from "../src/recovery/sql.ts";
+import * as retention from "../src/retention/sql.ts";
 import * as cancelling from "../src/runs/cancel-sql.ts";
+import * as erasing from "../src/runs/erase-sql.ts";
 import * as schedules from "../src/schedules/sql.ts";
 import * as state from "../src/state/sql.ts";
 import type { Statement } from "../src/statement.ts";
 import * as steps from "../src/steps/sql.ts";
+import * as usage from "../src/usage/sql.ts";
 import * as waits from "../src/waits/sql.ts";
 import { useDatabase } from "./support/database.ts";
 
@@ -38,6 +41,8 @@ const hot: Statement<never, unknown>[] = [
     gates.expire,
   ],
   ...[schedules.due, schedules.fire, schedules.failed, schedules.get, schedules.remove],
+  ...[usage.record, usage.list, usage.totalsOfRuns, usage.totalsOfStore],
+  ...[erasing.erase, retention.setDays, retention.page, retention.forget],
   ...[proofs.issue, proofs.find, proofs.spend, proofs.miss],
 ];
 

@@ -130,7 +130,7 @@ function fixFor(thrown: unknown, store: StoreInfo | undefined): string | undefin
       return "Ask the human for a key with that scope: TIDEBASE_API_KEY of tidebase-mcp, or the bearer key over HTTP. An assistant's has `read` and `operate`; to start runs also `enqueue`.";
     case "key_missing":
     case "key_invalid":
-      return "Set TIDEBASE_API_KEY to a key of this server (`tidebase keys create <name> --scopes read` makes one) and restart tidebase-mcp.";
+      return "Set TIDEBASE_API_KEY to a key of this server (`npx tidebase keys create <name> --scopes read` makes one) and restart tidebase-mcp.";
     case "outcome_unknown":
     case "store_unavailable":
       return `Tried ${store?.description ?? "the store"}. Check that it runs and can be reached, then call again: a repeated call is safe.`;

@@ -78,7 +78,9 @@ test("no artefact has a variable that the server does not know", () => {
 });
 
 test("the guide shows every client's file as install writes it", () => {
-  const shown = [...guide.matchAll(/<!-- ([\w-]+) -->\n```(json|toml)\n([\s\S]*?)```/g)];
+  const shown = [
+    ...guide.matchAll(/<!-- ([\w-]+) -->\n```(json|toml)(?: install)?\n([\s\S]*?)```/g),
+  ];
   expect(shown.map(([, id]) => id)).toEqual([
     ...["claude-code", "cursor", "vscode", "codex", "gemini-cli"],
   ]);

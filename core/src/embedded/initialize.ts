@@ -45,7 +45,7 @@ export async function refuseOtherVersion(layout: Layout, major: number): Promise
       fix:
         other > major
           ? "Use the newer Tidebase that made it."
-          : `With the Tidebase that made it run \`tidebase db export\`, move ${folder} away, then run \`tidebase db import\` with this one.`,
+          : `With the Tidebase that made it run \`npx tidebase db export\`, move ${folder} away, then run \`npx tidebase db import\` with this one.`,
     });
   }
 }
