@@ -41,6 +41,10 @@ async function grantOf(
     return { ...claimed, journal: NOTHING, afterName: null, afterKey: null, unfinished: NOTHING };
   const { runId } = claimed;
   const { unfinished } = await db.one(leases.payloadsAndUnfinished, { runId });
-  const page = await db.one(steps.journal, { runId, afterName: "", afterKey: "" });
+  const { erased: _, ...page } = await db.one(steps.journal, {
+    runId,
+    afterName: "",
+    afterKey: "",
+  });
   return { ...claimed, ...page, unfinished };
 }
