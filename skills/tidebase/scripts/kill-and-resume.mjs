@@ -55,7 +55,7 @@ let options;
 try {
   options = readOptions(process.argv.slice(2));
   if (options.effects !== undefined && existsSync(options.effects) && readFileSync(options.effects).length > 0)
-    renameSync(options.effects, `${options.effects}.before`); // nothing of anybody's is lost
+    renameSync(options.effects, unusedName(`${options.effects}.before`)); // nothing of anybody's is lost
   options.effects ??= join(temporary, "effects");
   await api("/v1/runs?limit=1");
   const report = await verify();
@@ -319,6 +319,13 @@ function readOptions(argv) {
   const effects = values.effects === undefined ? undefined : resolve(values.effects);
   const numbers = { kills: Number(kills), seed: Number(seed), state: Number(seed), timeoutS: Number(timeout) };
   return { command, url, effects, json: values.json, ...numbers };
+}
+
+/** The name itself, or the first of `name-2`, `name-3` … that no file has. */
+function unusedName(name) {
+  let unused = name;
+  for (let n = 2; existsSync(unused); n++) unused = `${name}-${n}`;
+  return unused;
 }
 
 /** Ends the program and everything it started. */
