@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { allPages, at, type Page, parsePage } from "./pages.ts";
 
 const pages = allPages().filter(({ path }) => path.startsWith("docs/compare/"));
+const others = allPages().filter(({ path }) => ["README.md", "docs/faq.md"].includes(path));
 /** Who a page of docs/compare is about, and how the page names them. */
 const PEERS =
   /\b(Temporal|Inngest|LangGraph|LangChain|DBOS|Restate|Trigger\.dev|BullMQ|pg-boss|Hatchet|Cloudflare|Convex)\b/;
@@ -14,7 +15,9 @@ function claimsWithoutSource({ path, lines }: Page): string[] {
     const isBullet = /^\s*[-*] /.test(text);
     if (!((isRow && !isHead) || isBullet)) return [];
     const item = isBullet ? wholeItem(lines, index) : text;
-    const speaks = isRow || PEERS.test(item.replaceAll(/\]\([^)]*\)/g, "]"));
+    const speaks =
+      (isRow && path.startsWith("docs/compare/")) ||
+      PEERS.test(item.replaceAll(/\]\([^)]*\)/g, "]"));
     return speaks && !/\]\(https:\/\/[^)]+\)/.test(item) ? [`${at(path, number)}: no source`] : [];
   });
 }
@@ -35,6 +38,8 @@ it("finds a date on every page about peers", () => {
 
 it("finds a public source at each row and bullet that speaks of a peer", () => {
   expect(pages.flatMap(claimsWithoutSource)).toEqual([]);
+  expect(others).toHaveLength(2);
+  expect(others.flatMap(claimsWithoutSource)).toEqual([]);
 });
 
 it("knows a claim without a source by its page and line", () => {
