@@ -10,6 +10,10 @@ create table tidebase.retention (
 -- Ten minutes in which whoever upgrades may still set another number.
 insert into tidebase.retention (id, days, next_at) values (1, 30, tidebase.now() + interval '10 minutes');
 
+-- Pages of what has ended go by both.
+drop index tidebase.runs_ended;
+create index runs_ended on tidebase.runs (ended_at, run_id) where ended_at is not null;
+
 -- Its content was removed, its skeleton stays.
 alter table tidebase.runs add column erased_at timestamptz;
 
@@ -194,6 +198,8 @@ begin
   update tidebase.versions t set body = 'null', reason = null, write_key = null where t.run_id = any (v_fresh);
   delete from tidebase.keyframes t where t.run_id = any (v_fresh);
   update tidebase.labels t set reason = null, write_keys = '{}' where t.run_id = any (v_fresh);
+  -- Whoever issues a proof of an open gate shares its row's key: none comes after.
+  perform from tidebase.gates t where t.run_id = any (v_fresh) order by t.gate_id for update;
   update tidebase.gates t set prompt = '', digest = 'erased', data = null, answer_schema = null, capability = null, approvers = null,
     answer = null, answer_hash = null, note = null where t.run_id = any (v_fresh);
   update tidebase.gate_votes v set answer_hash = '', note = null from tidebase.gates g

@@ -1,26 +1,14 @@
-import type { listUsage, totalUsage } from "@tidebase/core";
+import type { listUsage, totalUsage, UsageSums } from "@tidebase/core";
 import { type Cell, facts, type Paint, seconds, table } from "./output.ts";
 import type { Answer, Read } from "./run-text.ts";
 
 type Totals = Read<Answer<typeof totalUsage>>;
 
-/** Sums as the operation answers them. */
-interface Sums {
-  readonly records: number;
-  readonly withoutCost: number;
-  readonly costUsd: string;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly totalTokens: number;
-  readonly quantities: readonly { readonly unit: string | null; readonly quantity: string }[];
-  readonly moreUnits: boolean;
-}
-
-type Group = Sums & { readonly group: string | null };
+type Group = UsageSums & { readonly group: string | null };
 
 /** `usage`: the whole, and a line for each group. */
 export function totalsText(paint: Paint, by: string | undefined, totals: Totals): string {
-  const total = totals.total as Sums;
+  const total = totals.total as UsageSums;
   const groups = totals.groups as readonly Group[];
   const whole = facts(paint, [
     ["cost", paint("bold", `${total.costUsd} USD`) + unpriced(total)],
@@ -58,11 +46,11 @@ export function recordsText(paint: Paint, { records }: Answer<typeof listUsage>)
   return table(paint, head, rows);
 }
 
-function unpriced({ withoutCost }: Sums): string {
+function unpriced({ withoutCost }: UsageSums): string {
   return withoutCost === 0 ? "" : ` (${withoutCost} of the records name no cost)`;
 }
 
-function amounts({ quantities, moreUnits }: Sums): string {
+function amounts({ quantities, moreUnits }: UsageSums): string {
   const known = quantities.map(({ unit, quantity }) => amount(quantity, unit));
   return [...known, ...(moreUnits ? ["…"] : [])].join(", ");
 }

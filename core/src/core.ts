@@ -56,7 +56,7 @@ export interface Core {
   follow(runId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<RunEvent[]>;
   /** Whether the database answers, and what it lacks. Never throws. */
   status(): Promise<CoreStatus>;
-  /** Sweeps now, until nothing is due: for who moved the clock. Throws what kept a sweep from it. */
+  /** Sweeps now, until a round settles nothing more: for who moved the clock. Throws what kept a sweep from it. */
   settle(): Promise<void>;
   close(): Promise<void>;
 }

@@ -100,7 +100,7 @@ export { TransferError } from "./transfer/error.ts";
 export { exportStore } from "./transfer/export.ts";
 export { importStore } from "./transfer/import.ts";
 export type { Transferred } from "./transfer/rows.ts";
-export { USAGE_GROUPS } from "./usage/schema.ts";
+export { USAGE_GROUPS, type UsageSums } from "./usage/schema.ts";
 export { escapeHidden, visible, visibleLine } from "./visible.ts";
 export {
   createWebhook,

@@ -296,6 +296,15 @@ test("a fork whose plan was read before the erase is not made after it", async (
   expect(await refusal(call("runs.get", { runId: made.forkRunId }))).toBe("run_not_found");
 });
 
+test("a fork that was erased is still found by the call that made it", async () => {
+  const { runId } = await completed();
+  const wanted = { runId, dryRun: false, forkRunId: `run_${randomUUID()}` };
+  await call("runs.fork", wanted);
+  await call("runs.cancel", { runId: wanted.forkRunId });
+  await erase(wanted.forkRunId);
+  expect(await call("runs.fork", wanted)).toMatchObject({ runId: wanted.forkRunId });
+});
+
 /** A transaction of its own; it is rolled back when the test ends before it does. */
 async function transaction() {
   const client = await db.pool.connect();

@@ -124,6 +124,25 @@ test("a killed worker's code goes no further, and what it still does is not coun
   expect(types).not.toContain("run.released");
 });
 
+test("a run that is not done in time has failed, and what it does later is not counted", async () => {
+  const [released, done] = [deferred(), deferred()];
+  let [calls, counted] = [0, true];
+  const slow = async (run: Run<undefined>) =>
+    run.step("slow", async () => {
+      calls += 1;
+      if (calls !== 2) return;
+      await released.promise;
+      counted = effects.record("late");
+      done.resolve();
+    });
+  const report = await crashAtEveryStep(store, slow, { effects, timeoutMs: 1500 });
+  expect(report.failures.map(({ killedAt }) => killedAt.when)).toEqual(["before"]);
+  expect(String(report)).toContain('killed before "slow": The run has not ended within 1500 ms.');
+  released.resolve();
+  await done.promise;
+  expect(counted).toBe(false);
+});
+
 test("a place that is never reached, and a run that waits in vain, are said", async () => {
   const short = async (run: Run<undefined>) => run.step("only", () => 1);
   await expect(crashAt(store, short, { step: "other", when: "before" })).rejects.toThrow(

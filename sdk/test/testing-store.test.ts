@@ -48,6 +48,19 @@ test("a sleep of three days is over when the clock was moved over it", async () 
   expect(await store.work(nap, { runId: begun.runId })).toMatchObject({ result: "ada slept" });
 });
 
+test("a run that has ended is still there when a year has passed", async () => {
+  const kept = await openTestStore({ databaseUrl: inject("adminUrl") });
+  try {
+    const { runId } = await kept.work(async function hello() {
+      return 1;
+    });
+    await kept.clock.advance("365 days");
+    expect((await kept.tide.runs.get(runId)).run.status).toBe("completed");
+  } finally {
+    await kept.close();
+  }
+});
+
 test("what a process waits for by its own timers follows the clock as well", async () => {
   const asleep = deferred();
   let tries = 0;

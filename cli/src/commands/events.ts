@@ -62,20 +62,21 @@ async function follow(cli: Cli, runId: string, { after, types }: EventOptions): 
   });
 }
 
-/** Every event after `after`, until one that ends the run. */
+/** Every event after `after`, until the run has ended. */
 async function* eventsOf(backend: Backend, runId: string, after: number): AsyncGenerator<RunEvent> {
   const ends = { runId, afterSeq: 0, limit: 1, types: [...FINAL_EVENTS] };
+  const { events: ended } = asRead(await backend.execute(listEvents, ends));
+  let hasEnded = (ended as unknown[]).length > 0; // maybe before `after`
   for (let afterSeq = after; ; ) {
-    // Asked before the page is read: an end that comes in between is seen the next time.
-    const { events: ended } = asRead(await backend.execute(listEvents, ends));
     const input = { runId, afterSeq, limit: PAGE };
     const { events, nextAfterSeq } = asRead(await backend.execute(listEvents, input));
     for (const event of events as RunEvent[]) {
       yield event;
       afterSeq = event.seq;
+      hasEnded ||= FINAL_EVENTS.includes(event.type);
     }
     if (nextAfterSeq !== null) continue;
-    if ((ended as unknown[]).length > 0) return;
+    if (hasEnded) return;
     await pause(POLL_MS);
   }
 }

@@ -99,7 +99,7 @@ async function refuseHeld(cli: Cli, files: readonly FileReport[]): Promise<void>
 
 function initText(files: readonly FileReport[], { check, dryRun, remove }: InitOptions): string {
   const changes = files.filter(({ change }) => change !== "none");
-  if (dryRun === true) return `${changes.map(diffText).join("")}${summary(changes, dryRun)}`;
+  if (dryRun === true) return dryRunText(changes);
   if (changes.length === 0)
     return remove === true
       ? "Nothing of Tidebase is here.\n"
@@ -129,9 +129,9 @@ const DONE = {
   delete: "Deleted",
 };
 
-function summary(changes: readonly FileReport[], dryRun: boolean): string {
+function dryRunText(changes: readonly FileReport[]): string {
   if (changes.length === 0) return "Up to date: nothing would be changed.\n";
-  return dryRun ? "Nothing was changed: this was a dry run.\n" : "";
+  return `${changes.map(diffText).join("")}Nothing was changed: this was a dry run.\n`;
 }
 
 /** Lines of the user's own files: shown as they are, but for what a terminal obeys. */

@@ -64,9 +64,13 @@ function saidOf(thrown: unknown): Said {
       "Give the user of this connection what it lacks.",
     );
   const { message, fix } = describeFailure(thrown);
-  if (thrown instanceof TidebaseError && /^(scope|key)_/.test(thrown.code))
-    return skipped(message, fix);
+  if (isAboutKey(thrown)) return skipped(message, fix);
   return fail(message, fix);
+}
+
+/** Whether a server wants a key, or another one. */
+export function isAboutKey(thrown: unknown): boolean {
+  return thrown instanceof TidebaseError && /^(scope|key)_/.test(thrown.code);
 }
 
 /** Its message, when Postgres itself refused; undefined for all else. */

@@ -112,12 +112,12 @@ export const tableChecks: readonly Check<DatabaseContext>[] = [
       const { shiftMs, offByMs, withinMs } = read;
       if (shiftMs !== 0)
         return fail(
-          `The store's time is moved by ${seconds(shiftMs)}, as only tests do: leases and timers follow it.`,
+          `The store's time is moved by ${lasting(shiftMs)}, as only tests do: leases and timers follow it.`,
           "update tidebase.clock set shift = interval '0';",
         );
       if (Math.abs(offByMs) - withinMs > CLOCK_MS)
         return warn(
-          `The database's clock is ${seconds(Math.abs(offByMs))} ${offByMs > 0 ? "ahead of" : "behind"} this machine's.`,
+          `The database's clock is ${lasting(Math.abs(offByMs))} ${offByMs > 0 ? "ahead of" : "behind"} this machine's.`,
           "Let both machines follow a time server (NTP).",
         );
       return ok("The database's clock agrees with this machine's.");
@@ -144,7 +144,7 @@ export const tableChecks: readonly Check<DatabaseContext>[] = [
       const { pid, program, state, openMs } = first;
       const more = rest.length === 0 ? "" : `, and ${rest.length} more`;
       return warn(
-        `${plain(program)} (pid ${pid}, ${plain(state)}) has a transaction open for ${seconds(openMs)}${more}: what it might read is not cleaned up.`,
+        `${plain(program)} (pid ${pid}, ${plain(state)}) has a transaction open for ${lasting(openMs)}${more}: what it might read is not cleaned up.`,
         pid === 0 ? "rollback prepared '…';" : `select pg_terminate_backend(${pid});`,
       );
     },
@@ -173,7 +173,7 @@ export const tableChecks: readonly Check<DatabaseContext>[] = [
       const { days, overdueMs } = read;
       if (days > 0 && overdueMs > HOUR_MS)
         return warn(
-          `What ended over ${count(days, "day")} ago should go, and nobody has looked for ${seconds(overdueMs)}.`,
+          `What ended over ${count(days, "day")} ago should go, and nobody has looked for ${lasting(overdueMs)}.`,
           "Keep a server running: npx tidebase-server",
         );
       if (days === 0) return ok("History is kept for ever: TIDEBASE_RETENTION_DAYS is 0.");
@@ -182,7 +182,7 @@ export const tableChecks: readonly Check<DatabaseContext>[] = [
   },
 ];
 
-function seconds(ms: number): string {
+function lasting(ms: number): string {
   const s = Math.round(ms / 1000);
   if (Math.abs(s) < 120) return `${s} s`;
   return Math.abs(s) < 7200 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;

@@ -60,7 +60,7 @@ async function ofStore(cli: Cli, found: FoundStore, machine: Machine): Promise<F
   if (found.kind === "remote") return [...embedded, ...(await ofServer(cli, found, machine))];
   const works = embedded.every(({ status }) => status === "ok");
   if (!works || (await isAbsent(found)))
-    return [...embedded, ...skipDatabase(works), ...(await noStore(cli, found))];
+    return [...embedded, ...skipDatabase(works), ...(await serverAlone(cli, found))];
   return [...embedded, ...(await ofDatabase(cli, found, machine))];
 }
 
@@ -77,7 +77,8 @@ function skipDatabase(works: boolean): Finding[] {
   return [...skipAll(DATABASE_CHECKS, detail, fix), ...skipAll(storeChecks, detail, fix)];
 }
 
-function noStore(cli: Cli, found: FoundStore): Promise<Finding[]> {
+/** The check of the server where no store of one's own can be held against its own. */
+function serverAlone(cli: Cli, found: FoundStore): Promise<Finding[]> {
   return lookAll([serverCheck], { cli, found, own: undefined });
 }
 
@@ -90,7 +91,7 @@ async function ofServer(
   const detail = "Not looked at: a server does not tell this.";
   const fix = "Run it on the server's machine, or with --database-url.";
   const hidden = DATABASE_CHECKS.filter(({ name }) => name !== remoteClock.name);
-  const server = await noStore(cli, found);
+  const server = await serverAlone(cli, found);
   const backend = remote(found);
   const checks = [remoteClock, ...storeChecks];
   const reached = server.every(({ status }) => status !== "fail");
@@ -120,7 +121,7 @@ async function ofDatabase(
     reached,
     ...skipAll(rest, detail, fix),
     ...skipAll(storeChecks, detail, fix),
-    ...(await noStore(cli, found)),
+    ...(await serverAlone(cli, found)),
   ];
 }
 
@@ -142,7 +143,7 @@ async function ofPlace(cli: Cli, { found, place, machine }: Looked): Promise<Fin
     if (migrations.some(({ status }) => status !== "ok")) {
       const [detail, fix] = ["The schema is not as it must be.", "See the check of migrations."];
       const rest = [...skipAll(tableChecks, detail, fix), ...skipAll(storeChecks, detail, fix)];
-      return [...server, ...migrations, ...rest, ...(await noStore(cli, found))];
+      return [...server, ...migrations, ...rest, ...(await serverAlone(cli, found))];
     }
     return [...server, ...migrations, ...(await ofTables(cli, context, machine))];
   });

@@ -7,7 +7,7 @@ import {
   TidebaseError,
 } from "@tidebase/core";
 import type { Cli } from "../cli.ts";
-import { type Check, fail, ok, type Said, warn } from "./check.ts";
+import { type Check, fail, isAboutKey, ok, type Said, warn } from "./check.ts";
 
 const TIMEOUT_MS = 5_000;
 const START = "npx tidebase-server";
@@ -71,7 +71,7 @@ async function compared({ env }: Cli, url: string, own: Backend): Promise<Said> 
       "Name the same store to both; `npx tidebase db status` says which one this is.",
     );
   } catch (thrown) {
-    if (thrown instanceof TidebaseError && /^(scope|key)_/.test(thrown.code))
+    if (isAboutKey(thrown))
       return ok(`Answers at ${url}. Which store is its own is told with TIDEBASE_API_KEY only.`);
     throw thrown;
   }

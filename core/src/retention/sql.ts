@@ -65,7 +65,8 @@ export const forget = statement<
 /** Workers that have not asked for work for a day. */
 export const clearWorkers = statement<object, { workerId: string }>("retention.clear_workers")`
   delete from tidebase.workers where ctid = any (array(
-    select ctid from tidebase.workers where seen_at < tidebase.now() - interval '1 day' limit 1000)) 
+    select ctid from tidebase.workers where seen_at < tidebase.now() - interval '1 day' limit 1000))
+     and seen_at < tidebase.now() - interval '1 day'   -- one that asks right now is seen again
   returning worker_id`;
 
 /** Sessions of the gate page, and links to them, whose time is over. */

@@ -56,10 +56,11 @@ export function retentionSweep(ready: () => Promise<void>): Sweep<Root> {
   };
 }
 
+/** Each by itself: one that fails keeps none of the others from its turn. */
 async function clear(db: Database): Promise<void> {
-  await db.many(retention.clearWorkers, {});
-  await db.many(retention.clearSessions, {});
-  await db.many(retention.clearQuarantine, {});
-  await db.many(retention.clearFires, {});
-  await db.many(retention.clearNotes, {});
+  const { clearWorkers, clearSessions, clearQuarantine, clearFires, clearNotes } = retention;
+  const failures: unknown[] = [];
+  for (const statement of [clearWorkers, clearSessions, clearQuarantine, clearFires, clearNotes])
+    await db.many(statement, {}).catch((failure) => failures.push(failure));
+  if (failures.length > 0) throw failures[0];
 }

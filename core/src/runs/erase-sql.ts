@@ -6,13 +6,8 @@ import { statement } from "../statement.ts";
  */
 export const erase = statement<
   { runId: string; tree: boolean; actor: string; reason?: string | undefined },
-  {
-    already: boolean | null;
-    erasedAt: string | null;
-    runIds: readonly string[];
-    openRunIds: readonly string[];
-    outcome: "erased" | "run_not_final" | "again";
-  }
+  | { outcome: "erased"; already: boolean; erasedAt: string; runIds: readonly string[] }
+  | { outcome: "run_not_final" | "again"; openRunIds: readonly string[] }
 >("runs.erase")`
   select outcome, already, erased_at, run_ids, open_run_ids
     from tidebase.erase($run_id::uuid, $tree::boolean, $actor::text, $reason::text)`;

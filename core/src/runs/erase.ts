@@ -41,9 +41,9 @@ export const eraseRun = operation({
       reason: reason === undefined ? undefined : oneLine(reason),
     });
     if (row === undefined) throw fail("run_not_found", { runId });
-    const { outcome, already, erasedAt, runIds, openRunIds } = row;
-    if (outcome === "run_not_final") throw fail(outcome, { runId, runIds: openRunIds });
+    if (row.outcome === "run_not_final") throw fail(row.outcome, { runId, runIds: row.openRunIds });
+    const { already, erasedAt, runIds } = row;
     touched(runIds);
-    return { already: already === true, erased: runIds.length, erasedAt: erasedAt ?? "" };
+    return { already, erased: runIds.length, erasedAt };
   },
 });

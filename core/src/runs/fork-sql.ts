@@ -240,7 +240,7 @@ export const fork = statement<
   )
   select coalesce(made.status, same.status) as status, source.last_seq as seq, case
       when made.run_id is not null then 'forked'
-      when same.body_hash = $body_hash::text then 'existing'
+      when same.body_hash in ($body_hash::text, 'sql:erased') then 'existing'
       when same.body_hash is not null then 'idempotency_conflict'
       when source.erased_at is not null then 'run_erased'
       when source.last_seq <> $as_of::bigint then 'run_changed'

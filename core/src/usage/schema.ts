@@ -77,6 +77,8 @@ export const UsageSums = z.strictObject({
   moreUnits: z.boolean().describe("There are more units than these."),
 });
 
+export type UsageSums = z.output<typeof UsageSums>;
+
 /** What totals are grouped by. */
 export const USAGE_GROUPS = ["day", "workflow", "model", "provider", "kind", "label"] as const;
 

@@ -48,10 +48,14 @@ export function answerGates(opened: Core): GateAnswers {
   const underWay = new Set<Promise<void>>();
   const failures: unknown[] = [];
 
+  function begin(work: Promise<void>): void {
+    const ended = work.catch((error: unknown) => void failures.push(error));
+    underWay.add(ended);
+    void ended.finally(() => underWay.delete(ended));
+  }
+
   function show(gate: Gate): void {
-    const work = decide(opened, rules, gate).catch((error: unknown) => void failures.push(error));
-    underWay.add(work);
-    void work.finally(() => underWay.delete(work));
+    begin(decide(opened, rules, gate));
   }
 
   async function showOpen(): Promise<void> {
@@ -75,9 +79,7 @@ export function answerGates(opened: Core): GateAnswers {
     core: { ...opened, execute },
     add(rule) {
       rules.push(rule);
-      const looking = showOpen().catch((error: unknown) => void failures.push(error));
-      underWay.add(looking);
-      void looking.finally(() => underWay.delete(looking));
+      begin(showOpen());
       return () => {
         const index = rules.indexOf(rule);
         if (index >= 0) rules.splice(index, 1);

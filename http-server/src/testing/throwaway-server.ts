@@ -57,6 +57,7 @@ export async function openThrowawayServer(
     sweepGraceMs: 0, // nothing is lost here but what a test lets go
     limits: { ...(leaseMs !== undefined && { leaseMs }) },
     webhooks: { allow: LOOPBACK },
+    retentionDays: 0, // whoever lets a month pass still looks at what happened before
   });
   const gates = answerGates(opened);
   const server = await startServer({ core: gates.core, port: 0 }).catch(async (error: unknown) => {

@@ -59,14 +59,14 @@ export async function crashAtEveryStep<Result, Input = unknown>(
   const calm = await trial(store, tested, options, () => false);
   if (calm.status !== "completed") throw calm.error;
   const places = calm.lives[0]?.passed ?? [];
-  const trials: Trial<Result>[] = [];
+  const killed: Killed<Result>[] = [];
   const unreached: Boundary[] = [];
   for (const place of places) {
     const tried = await trial(store, tested, options, nth(place, places));
-    if (tried.killedAt === undefined) unreached.push(place);
-    else trials.push(tried);
+    const { killedAt } = tried;
+    if (killedAt === undefined) unreached.push(place);
+    else killed.push({ ...tried, killedAt });
   }
-  const killed = trials as readonly Killed<Result>[];
   return reportOf({
     ...{ workflow: tested.name, result: calm.result as Result, unreached },
     steps: calm.lives[0]?.executed ?? [],

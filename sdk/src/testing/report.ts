@@ -1,6 +1,6 @@
+import { sentence } from "../errors.ts";
 import type { CountedEffect } from "./effects.ts";
 import type { Boundary, StepName } from "./life.ts";
-import { messageOf } from "./trial.ts";
 
 /** An effect that happened more often than undisturbed. */
 export interface RepeatedEffect extends CountedEffect {
@@ -121,6 +121,12 @@ function called({ step, key }: StepName): string {
 function shown(value: unknown): string {
   const json = typeof value === "bigint" ? `${value}` : (JSON.stringify(value) ?? String(value));
   return json.length > 200 ? `${json.slice(0, 200)}…` : json;
+}
+
+/** What an error says, in one line. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return sentence(message.split("\n")[0] ?? "");
 }
 
 function times(count: number): string {

@@ -1,5 +1,5 @@
 import type { Tidebase } from "../client.ts";
-import { sentence, TidebaseError } from "../errors.ts";
+import { TidebaseError } from "../errors.ts";
 import { newRunId } from "../ids.ts";
 import type { Workflow } from "../runs/run.ts";
 import type { CountedEffect, EffectRecorder } from "./effects.ts";
@@ -79,14 +79,8 @@ export async function trial<Input, Result>(
   });
   const nothing = { result: undefined, error: undefined, reviews: [] };
   try {
-    const first = await inTime(options, worker(under, target));
-    const ended =
-      "result" in first
-        ? first
-        : await inTime(
-            options,
-            worker(under, () => false),
-          );
+    const first = await worker(under, target);
+    const ended = "result" in first ? first : await worker(under, () => false);
     if (!("result" in ended)) throw new Error("A worker that nobody killed has died.");
     return { ...about(), ...nothing, status: "completed", result: ended.result };
   } catch (error) {
@@ -98,7 +92,7 @@ export async function trial<Input, Result>(
 
 type Ended<Result> = { readonly result: Result } | { readonly died: Boundary };
 
-/** Works on the run until it has ended or this worker is killed, whose lease is then over. */
+/** Works on the run until it has ended, its time is up, or this worker is killed, whose lease is then over. */
 async function worker<Input, Result>(
   under: Under<Input, Result>,
   target: Target,
@@ -107,13 +101,13 @@ async function worker<Input, Result>(
   const { tide, grantIds, cut } = inside.loneClient();
   const life = new Life(target, cut);
   lives.push(life);
-  await options.register?.(tide);
   const unwatch = inside.movable.watch((ms) => {
     if (!life.isOver) void under.store.clock.advance(Math.ceil(ms) + 1).catch(() => {});
   });
   const died = life.killed.then((place) => ({ died: place }));
   try {
-    const ended = await Promise.race([toItsEnd(under, tide, life), died]);
+    await options.register?.(tide);
+    const ended = await inTime(options, Promise.race([toItsEnd(under, tide, life), died]));
     if ("died" in ended) await inside.server.lapse([...grantIds]);
     return ended;
   } finally {
@@ -184,10 +178,4 @@ async function inTime<Value>(
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** What an error says, in one line. */
-export function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return sentence(message.split("\n")[0] ?? "");
 }
