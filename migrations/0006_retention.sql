@@ -206,7 +206,7 @@ begin
    where g.run_id = any (v_fresh) and v.gate_id = g.gate_id;
   delete from tidebase.gate_proofs p using tidebase.gates g where g.run_id = any (v_fresh) and p.gate_id = g.gate_id;
   update tidebase.signals t set payload = 'null' where t.run_id = any (v_fresh);
-  update tidebase.usage t set label = null, metadata = null where t.run_id = any (v_fresh);
+  update tidebase.usage t set label = null, metadata = null, write_key = null where t.run_id = any (v_fresh);
   update tidebase.cleanups t set error = null where t.run_id = any (v_fresh);
   update tidebase.quarantine t set last_error = '' where t.run_id = any (v_fresh);
   -- Nothing that was to be told of it is told any more, but that it was erased.

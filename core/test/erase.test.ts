@@ -119,7 +119,7 @@ async function eventful(end: "completed" | "cancelled"): Promise<string> {
   const lease = await begin(runId);
   await state(lease);
   await gates(lease);
-  const record = { kind: N, label: C, metadata: { C }, totalTokens: 1, writeKey: N };
+  const record = { kind: N, label: C, metadata: { C }, totalTokens: 1, writeKey: C };
   await call("usage.record", { ...lease, ...record });
   await call("signals.send", { runId, name: N, key: N, payload: { C } });
   const child = { name: N, key: N, workflow: N, input: { C } };
@@ -166,7 +166,7 @@ labels.target_ref gates.name gates.key gates.status gates.risk gates.required ga
 gates.decided_by gates.via gates.assurance gate_votes.voter gate_votes.name gate_votes.via gate_votes.assurance gate_proofs.kind
 gate_proofs.decision gate_proofs.secret_hash gate_proofs.issued_by gate_proofs.principal timers.name timers.key signals.name
 signals.key signals.sent_by children.name children.key deliveries.type deliveries.status deliveries.last_error quarantine.sweep
-usage.kind usage.provider usage.model usage.unit usage.write_key
+usage.kind usage.provider usage.model usage.unit
 `
   .trim()
   .split(/\s+/);

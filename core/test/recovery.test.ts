@@ -182,3 +182,14 @@ test("a message of somebody else's becomes one storable line", () => {
   expect(oneLine("a\u0000b\nc\ud800d")).toBe("a b c d");
   expect([...oneLine("😀".repeat(600))]).toHaveLength(500);
 });
+
+test("no step of a final run is said to run again", async () => {
+  const lease = await db.begun();
+  await db.call("steps.begin", { items: [{ ...lease, name: "s" }] });
+  await db.call("runs.cancel", { runId: lease.runId });
+  const { verdict } = await db.call("runs.get", { runId: lease.runId });
+  expect(verdict).toMatchObject({
+    answer: "final",
+    steps: [{ name: "s", wouldRunAgain: false, why: "Its run has ended for good." }],
+  });
+});

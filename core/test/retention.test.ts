@@ -357,7 +357,21 @@ test("the store keeps the number of days; a process that names none leaves it al
     .toEqual(expect.any(String));
   expect(await core.status()).toMatchObject({ retentionDays: 365 });
   expect(await isThere(old)).toBe(true);
-  sweeping({ retentionDays: 30 });
+  const shorter = sweeping({ retentionDays: 30 });
+  await expect.poll(async () => (await shorter.status()).retentionDays).toBe(30);
+  const [grace] = await query(
+    "select extract(epoch from next_at - tidebase.now())::int as s from tidebase.retention",
+  );
+  expect(grace.s).toBeGreaterThan(590); // whoever set the greater number can set it again
+  expect(await isThere(old)).toBe(true);
+  const noted = await query(
+    "select via, target from tidebase.audit where operation = 'retention.set' order by audit_id",
+  );
+  expect(noted.slice(-2)).toEqual([
+    { via: "configuration", target: "30 → 365 days" },
+    { via: "configuration", target: "365 → 30 days" },
+  ]);
+  await query("update tidebase.retention set next_at = tidebase.now()");
   await expect.poll(() => isThere(old)).toBe(false);
   const readOnly = openCore({ databaseUrl: db.url, readOnly: true, retentionDays: 1 });
   expect(await readOnly.status()).toMatchObject({ retentionDays: 30 });

@@ -9,8 +9,9 @@ import { withBackend } from "../stores.ts";
 
 const HELP = `
 What the run was about is gone for ever: its payloads, steps' outputs, state, gates' questions and answers,
-messages. Ids, names, keys, tags, statuses, times and numbers stay, and so does --reason. Only a final run is
-erased, below a parent that is final: cancel it first. Forks are runs of their own.
+messages. Ids, names (of state labels, too), keys of steps, signals and the run, tags, statuses, times and
+numbers stay, and so does --reason. Only a final run is erased, below a parent that is final: cancel it first.
+Forks are runs of their own.
 
 Examples:
   $ npx tidebase runs erase run_0190… --reason "ticket 4711"

@@ -20,11 +20,14 @@ export interface OpenStepRow {
 }
 
 /** What a rerun would do with a step, and why (the outcome table of model.md §3). */
-export function judge(row: OpenStepRow, run: { epoch: number; live: boolean }): OpenStep {
+export function judge(
+  row: OpenStepRow,
+  run: { epoch: number; live: boolean; final: boolean },
+): OpenStep {
   const contract = readJson<Contract>(row.contract) ?? {};
   const unknown = row.status === "begun" && !(run.live && row.epoch === run.epoch);
   const settled = row.status === "begun" ? row.onUnknown : row.status;
-  const wouldRunAgain = settled === "failed_retryable";
+  const wouldRunAgain = settled === "failed_retryable" && !run.final;
   return {
     name: row.name,
     key: row.key,
@@ -35,7 +38,9 @@ export function judge(row: OpenStepRow, run: { epoch: number; live: boolean }): 
     reason: unknown ? "unknown_outcome" : row.reason,
     error: row.error,
     wouldRunAgain,
-    why: why(contract, { settled, unknown, reviewed: row.reason === "reviewed" }),
+    why: run.final
+      ? "Its run has ended for good."
+      : why(contract, { settled, unknown, reviewed: row.reason === "reviewed" }),
     eventSeqs: row.eventSeqs,
   };
 }

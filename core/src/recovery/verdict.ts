@@ -21,6 +21,7 @@ export async function readVerdict(
   const open = await db.many(recovery.openSteps, { runId });
   const events = await db.many(recovery.runEvents, { runId });
   const live = run.status === "running" && !run.leaseOver;
+  const final = run.status === "completed" || run.status === "cancelled";
   const orphaned = events.flatMap(
     ({ orphanedSteps }) => readJson<{ name: string }[]>(orphanedSteps) ?? [],
   );
@@ -30,7 +31,7 @@ export async function readVerdict(
     verdict: verdict({
       run,
       completedSteps: completed,
-      steps: open.map((step) => judge(step, { epoch: run.epoch, live })),
+      steps: open.map((step) => judge(step, { epoch: run.epoch, live, final })),
       warnings:
         orphaned.length === 0
           ? []

@@ -5,10 +5,24 @@ import { fragment, statement } from "../statement.ts";
 export const days = statement<object, { days: number }>("retention.days")`
   select days from tidebase.retention where id = 1`;
 
-/** Another number, from now on. No row when it is the same. */
+/**
+ * Another number; no row when it is the same. A smaller one deletes nothing for ten minutes, in which whoever set the
+ * greater can set it again, and both are in the audit trail.
+ */
 export const setDays = statement<{ days: number }, { days: number }>("retention.set_days")`
-  update tidebase.retention set days = $days::int, next_at = tidebase.now(), after_at = null, after_id = null
-   where id = 1 and days <> $days::int returning days`;
+  with before as materialized (
+    select days, coalesce(nullif($days::int, 0), 'infinity'::float8) < coalesce(nullif(days, 0), 'infinity'::float8) as is_less
+      from tidebase.retention where id = 1 for update
+  ), written as (
+    update tidebase.retention t set days = $days::int, after_at = null, after_id = null,
+        next_at = case when is_less then tidebase.now() + interval '10 minutes' else tidebase.now() end
+      from before where t.id = 1 and before.days <> $days::int returning t.days
+  ), noted as (
+    insert into tidebase.audit (at, actor, via, operation, target, outcome)
+    select tidebase.now(), session_user, 'configuration', 'retention.set', before.days || ' → ' || written.days || ' days', 'done'
+      from written cross join before
+  )
+  select days from written`;
 
 /** What the pulse asks: an idle process never looks at the runs themselves. */
 export const isDue = fragment`(select next_at <= (select tidebase.now()) from tidebase.retention where id = 1)`;
