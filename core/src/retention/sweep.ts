@@ -1,6 +1,7 @@
 import type { Database } from "../database.ts";
 import { quarantine } from "../quarantine-sql.ts";
 import type { Sweep } from "../reconciler.ts";
+import type { Statement } from "../statement.ts";
 import * as retention from "./sql.ts";
 
 /** Roots of one page. */
@@ -59,8 +60,15 @@ export function retentionSweep(ready: () => Promise<void>): Sweep<Root> {
 /** Each by itself: one that fails keeps none of the others from its turn. */
 async function clear(db: Database): Promise<void> {
   const { clearWorkers, clearSessions, clearQuarantine, clearFires, clearNotes } = retention;
+  const clears: Statement<object, object>[] = [
+    clearWorkers,
+    clearSessions,
+    clearQuarantine,
+    clearFires,
+    clearNotes,
+  ];
   const failures: unknown[] = [];
-  for (const statement of [clearWorkers, clearSessions, clearQuarantine, clearFires, clearNotes])
+  for (const statement of clears)
     await db.many(statement, {}).catch((failure) => failures.push(failure));
   if (failures.length > 0) throw failures[0];
 }
