@@ -76,6 +76,9 @@ test("of a sound store every check is ok but the settings of the tests' own Post
   expect(found["server"]).toMatchObject(
     said("warn", "No Tidebase server answers", "npx tidebase-server"),
   );
+  expect((await doctor({ env: { ...own, TIDEBASE_PORT: "no port" } }))["server"]).toMatchObject(
+    said("warn", "No Tidebase server answers"),
+  );
   const rest = Object.values(found).filter(({ check }) => !["settings", "server"].includes(check));
   expect(rest.filter(({ status }) => status !== "ok")).toEqual([]);
   expect(rest.length).toBeGreaterThan(20);
@@ -257,13 +260,49 @@ test("with --url it tells what a server tells, and names what needs the database
   const behind = { now: () => Date.now() - 60_000 };
   const moved = await doctor({ env: {}, flags: { url: server.url }, machine: behind });
   expect(moved["clock"]).toMatchObject(said("warn", "60 s ahead"));
+  const farBehind = { now: () => Date.now() - 80 * 86_400_000 };
+  const far = await doctor({ env: {}, flags: { url: server.url }, machine: farBehind });
+  expect(far["clock"]).toMatchObject(said("warn", "80 d ahead"));
+  expect((await doctor({ machine: farBehind }))["clock"]).toMatchObject(said("warn", "80 d ahead"));
   const gone = await doctor({ env: {}, flags: { url: "http://127.0.0.1:1" } });
   expect(gone["server"]).toMatchObject({ status: "fail" });
   expect(gone["queues"]).toMatchObject({ status: "skipped" });
   await db.cancel(lease.runId);
 });
 
-test("what a key may not ask a server is skipped, with the reason", async () => {
+test("a path behind the server's address is told", async () => {
+  const server = await startServer({ core: db.core, port: 0 });
+  onTestFinished(() => server.close());
+  const env = { TIDEBASE_URL: `${server.url}/v1` };
+  const found = await doctor({ env });
+  expect(found["server"]).toMatchObject(
+    said("fail", `answers at ${server.url}, but not at ${server.url}/v1`, `Leave out the path`),
+  );
+  expect(found["queues"]).toMatchObject(said("skipped", ""));
+});
+
+test("a key that is missing or refused is a failure, with what to do", async () => {
+  const { keyId } = await other.call("keys.create", { name: "any", scopes: ["read"] });
+  const server = await startServer({ core: other.core, port: 0 });
+  onTestFinished(async () => {
+    await server.close();
+    await other.call("keys.revoke", { keyId });
+  });
+  const flags = { url: server.url };
+  // A store that was asked a moment ago is still believed to have no keys.
+  await expect.poll(async () => (await doctor({ env: {}, flags }))["API key"]?.status).toBe("fail");
+  expect((await doctor({ env: {}, flags }))["API key"]).toMatchObject(
+    said("fail", "asks for an API key", "TIDEBASE_API_KEY"),
+  );
+  const wrong = await doctor({ env: { TIDEBASE_API_KEY: "tb_wrong" }, flags });
+  expect(wrong["API key"]).toMatchObject(said("fail", "unknown to the server", "TIDEBASE_API_KEY"));
+  expect(wrong["queues"]).toMatchObject(said("skipped", "API key"));
+  const env = { ...own, TIDEBASE_PORT: String(server.port), TIDEBASE_API_KEY: "tb_wrong" };
+  expect((await doctor({ env }))["server"]).toMatchObject(said("warn", "refuses TIDEBASE_API_KEY"));
+  expect((await runInside(folder, ["doctor", "--url", server.url])).code).toBe(1);
+});
+
+test("what a key may not ask a server is skipped, with the scope that is missing", async () => {
   const { key, keyId } = await other.call("keys.create", { name: "reader", scopes: ["read"] });
   const server = await startServer({ core: other.core, port: 0 });
   onTestFinished(async () => {
@@ -273,7 +312,8 @@ test("what a key may not ask a server is skipped, with the reason", async () => 
   const env = { TIDEBASE_API_KEY: String(key) };
   const found = await doctor({ env, flags: { url: server.url } });
   expect(found["queues"]).toMatchObject({ status: "ok" });
-  expect(found["webhooks"]).toMatchObject(said("skipped", ""));
+  expect(found["API key"]).toMatchObject({ status: "ok" });
+  expect(found["webhooks"]).toMatchObject(said("skipped", "the scope admin", "--scopes admin"));
 });
 
 test("runs without a worker, and those that wait for somebody, are told", async () => {
@@ -337,7 +377,7 @@ test("a gate that is open for over a week is told", async () => {
   await db.gate(lease);
   await db.pool.query("update tidebase.gates set opened_at = tidebase.now() - interval '9 days'");
   expect((await doctor())["gates"]).toMatchObject(
-    said("warn", "9 days", "npx tidebase gates list"),
+    said("warn", "open for 9 d,", "npx tidebase gates list"),
   );
   await db.cancel(lease.runId);
 });
@@ -392,6 +432,10 @@ test("a table that is mostly dead rows is told", async () => {
 test("history that nobody deletes, and a store that lost its rule, are told", async () => {
   await db.pool.query("update tidebase.retention set next_at = tidebase.now() - interval '1 day'");
   expect((await doctor())["retention"]).toMatchObject(said("warn", "nobody has looked for 24 h"));
+  await db.pool.query(
+    "update tidebase.retention set next_at = tidebase.now() - interval '80 days'",
+  );
+  expect((await doctor())["retention"]).toMatchObject(said("warn", "nobody has looked for 80 d"));
   await db.pool.query("update tidebase.retention set days = 0");
   expect((await doctor())["retention"]).toMatchObject(said("ok", "for ever"));
   await db.pool.query("delete from tidebase.retention");

@@ -3,6 +3,8 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
+import { CLIENTS } from "../../mcp-server/src/install/clients.ts";
+import { MCP_CLIENTS } from "../src/init/mcp.ts";
 import { runProgram, useFolder } from "./support/program.ts";
 
 const folder = useFolder();
@@ -45,9 +47,21 @@ test("--mcp has the installer put the server into each client's file, and takes 
 test("the installer's refusal is passed on, with its exit code", async () => {
   const project = projectWithMcp();
   const env = { NODE_OPTIONS: "--conditions=tidebase-source" };
-  const refused = await runProgram(project, ["init", "--no-skill", "--mcp", "curser"], env);
+  mkdirSync(join(project, ".cursor"));
+  writeFileSync(join(project, ".cursor", "mcp.json"), "{");
+  const refused = await runProgram(project, ["init", "--no-skill", "--mcp", "cursor"], env);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("mcp.json") });
+  expect(refused.stderr).not.toContain("\\n");
+});
+
+test("a client that the installer does not know is refused before anything is written", async () => {
+  expect(MCP_CLIENTS).toEqual(CLIENTS.map(({ id }) => id));
+  const project = projectWithMcp();
+  const refused = await runProgram(project, ["init", "--no-skill", "--mcp", "curser"]);
   expect(refused).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining("Did you mean cursor?"),
+    stderr: expect.stringContaining("claude-code, cursor"),
   });
+  expect(refused.stderr).toMatch(/--mcp: "curser" is no client that is known/);
+  expect(existsSync(join(project, "AGENTS.md"))).toBe(false);
 });

@@ -10,10 +10,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { blockOf, readBlock, withBlock, withoutBlock } from "../src/init/block.ts";
+import { readTextFile } from "../src/init/text-file.ts";
 import { type Ended, runInside, useFolder } from "./support/program.ts";
 
 const folder = useFolder();
@@ -110,6 +112,42 @@ test("a symbolic link is followed once, and one that leaves the project is refus
   expect(errorOf(await dangling.init("--json"))).toMatchObject({ code: "file_refused" });
 });
 
+test("a symbolic link that leads in a circle is refused, wherever on the way it is", async () => {
+  const { path, init } = newProject();
+  symlinkSync("CLAUDE.md", join(path, "CLAUDE.md"));
+  expect(errorOf(await init("--json"))).toMatchObject({
+    code: "file_refused",
+    message: expect.stringMatching(/CLAUDE\.md is a symbolic link that leads in a circle/),
+  });
+  const above = newProject();
+  symlinkSync(".claude", join(above.path, ".claude"));
+  expect(errorOf(await runInside(above.path, ["init", "--json"]))).toMatchObject({
+    message: expect.stringMatching(/\.claude is a symbolic link that leads in a circle/),
+  });
+});
+
+test("a folder that is made while it is looked at is no symbolic link that leads nowhere", async () => {
+  const { path } = newProject();
+  for (let n = 0; n < 60; n++) {
+    const readers = [...Array(30).keys()].map(async (turns) => {
+      for (let turn = 0; turn < turns; turn++) await new Promise((go) => setImmediate(go));
+      return await readTextFile(path, `made${n}/SKILL.md`);
+    });
+    const made = stat(path).then(() => mkdir(join(path, `made${n}`)));
+    for (const { text } of await Promise.all(readers)) expect(text).toBeUndefined();
+    await made;
+  }
+});
+
+test("of two at once each does it, or says that the other one did", async () => {
+  const { path } = newProject();
+  const both = await Promise.all([runInside(path, ["init"]), runInside(path, ["init"])]);
+  for (const { code, stderr } of both)
+    if (code !== 0) expect(stderr).toContain("changed while it was looked at");
+  expect(both.some(({ code }) => code === 0)).toBe(true);
+  expect((await runInside(path, ["init", "--check"])).code).toBe(0);
+});
+
 test("an older block is replaced where it stands, between the lines around it", async () => {
   const { init, write, read } = newProject();
   write("AGENTS.md", `before\n\n${blockOf("old\n")}\nafter\n`);
@@ -118,6 +156,15 @@ test("an older block is replaced where it stands, between the lines around it", 
   expect(read("AGENTS.md")).toBe(`before\n\n${BLOCK}\nafter\n`);
   await init("--remove");
   expect(read("AGENTS.md")).toBe("before\n\n\nafter\n");
+});
+
+test("an empty line before the block that the user took away is not taken away twice", async () => {
+  const { init, write, read } = newProject();
+  write("AGENTS.md", "a\n");
+  await init();
+  write("AGENTS.md", read("AGENTS.md").replace("a\n\n", "a\n"));
+  await init("--remove");
+  expect(read("AGENTS.md")).toBe("a\n");
 });
 
 test("an edited block is shown, and replaced or taken out only with --force", async () => {
@@ -185,6 +232,16 @@ test("a read-only file, a folder and a file that is no text are refused before a
   writeFileSync(join(binary.path, "AGENTS.md"), new Uint8Array([0x61, 0xff, 0xfe]));
   expect(errorOf(await binary.init("--json"))).toMatchObject({ code: "file_refused" });
   expect(binary.files()).toEqual({ "AGENTS.md": "a\xff\xfe" });
+});
+
+test("a file where a folder must be is refused before anything is written", async () => {
+  const { path, write, files } = newProject();
+  write(".claude", "mine");
+  expect(errorOf(await runInside(path, ["init", "--json"]))).toMatchObject({
+    code: "file_refused",
+    message: expect.stringMatching(/\.claude is no folder\. Nothing was changed/),
+  });
+  expect(files()).toEqual({ ".claude": "mine" });
 });
 
 test("the mode of the file stays, and nothing is left beside it", async () => {
@@ -272,6 +329,39 @@ test("the skill is copied to where clients look, kept up to date, and taken out 
   expect(read("AGENTS.md")).toBe("a\n");
 });
 
+test.each<[string, (path: string) => void, string[]]>([
+  [
+    "a link to a folder",
+    (path) => {
+      mkdirSync(join(path, "real/tidebase"), { recursive: true });
+      mkdirSync(join(path, ".claude"));
+      symlinkSync("../real", join(path, ".claude/skills"));
+    },
+    [".claude", ".claude/skills", "real", "real/tidebase"],
+  ],
+  [
+    "one link to the other",
+    (path) => {
+      mkdirSync(join(path, ".agents"));
+      symlinkSync(".agents", join(path, ".claude"));
+    },
+    [".agents", ".claude"],
+  ],
+  [
+    "folders that were there",
+    (path) => mkdirSync(join(path, ".agents/skills"), { recursive: true }),
+    [".agents", ".agents/skills"],
+  ],
+])("%s stays when the skill is taken out, and all else goes", async (_, make, stays) => {
+  const { path } = newProject();
+  make(path);
+  expect((await runInside(path, ["init"])).code).toBe(0);
+  expect((await runInside(path, ["init"])).stdout).toContain("Up to date");
+  expect(await runInside(path, ["init", "--remove"])).toMatchObject({ code: 0, stderr: "" });
+  const left = readdirSync(path, { recursive: true, encoding: "utf8" });
+  expect(left.filter((name) => !name.startsWith(".claude/skills/")).sort()).toEqual(stays); // it follows links
+});
+
 test("an older copy of the skill is replaced, and what is no longer part of it goes", async () => {
   const { path, write, read } = newProject();
   const init = (...args: string[]) => runInside(path, ["init", ...args]);
@@ -283,7 +373,10 @@ test("an older copy of the skill is replaced, and what is no longer part of it g
   const hash = createHash("sha256").update("old\n").digest("hex").slice(0, 16);
   write(
     record,
-    JSON.stringify({ files: { ...told.files, "gone.md": hash, "../../../AGENTS.md": hash } }),
+    JSON.stringify({
+      ...told,
+      files: { ...told.files, "gone.md": hash, "../../../AGENTS.md": hash },
+    }),
   );
   expect((await init("--check")).code).toBe(1);
   expect((await init()).code).toBe(0);
@@ -300,6 +393,9 @@ test("--json tells each file and what became of it; --check goes alone", async (
     written: true,
     mcp: [],
   });
-  expect((await init("--check", "--mcp", "cursor")).code).toBe(2);
+  expect(await init("--check", "--mcp", "cursor", "--dry-run")).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/Leave out --dry-run and --mcp/),
+  });
   expect((await init("--mcp", "--cursor")).code).toBe(2);
 });

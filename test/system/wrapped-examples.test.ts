@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -214,17 +215,26 @@ describe("the script says what to do when it cannot try", () => {
   });
 
   test("no server", async () => {
-    const said = await refused(["--url", "http://127.0.0.1:9"], [node, "-e", "0"]);
-    expect(said).toContain("Start one (npx tidebase-server)");
+    const said = await refused(["--url", "http://127.0.0.1:2"], [node, "-e", "0"]);
+    expect(said).toContain("(ECONNREFUSED). Start one (npx tidebase-server)");
+    const blocked = await refused(["--url", "http://127.0.0.1:9"], [node, "-e", "0"]);
+    expect(blocked).toContain("(bad port)");
   });
 
   test.each([
     ["an unknown option", ["--kill", "3"], [node], "--kill"],
     ["a number that is none", ["--kills", "many"], [node], "--kills must be a whole number"],
+    ["no kills", ["--kills", "0"], [node], "--kills must be a whole number, at least 1"],
+    ["no time", ["--timeout", "0"], [node], "--timeout must be a whole number, at least 1"],
     ["no command", ["--kills", "3"], [], "Give the command after --"],
+    ["a command without --", ["node", "agent.mjs"], [], "Give the command after --"],
+    ["effects in no folder", ["--effects", "/no/such/file"], [node], "--effects: ENOENT"],
+    ["effects in a folder itself", ["--effects", tmpdir()], [node], "--effects: EISDIR"],
     ["no program", [], ["no-such-program"], "cannot be started"],
   ])("%s", async (_what, options, command, says) => {
-    expect(await refused(["--url", server.url, ...options], command)).toContain(says);
+    const said = await refused(["--url", server.url, ...options], command);
+    expect(said).toContain(says);
+    expect(said).not.toMatch(/^ +at /m);
   });
 
   test("a run that waits for a human, who is told how to answer", async () => {
@@ -239,7 +249,7 @@ describe("the script says what to do when it cannot try", () => {
     const { code, stdout } = await verified(startScript(["--help"], [], {}));
     expect({ code, stdout }).toEqual({
       code: 0,
-      stdout: expect.stringContaining("TIDEBASE_RUN_ID"),
+      stdout: expect.stringMatching(/detached.*lives on.*TIDEBASE_RUN_ID/s),
     });
   });
 });

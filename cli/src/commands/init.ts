@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { type Cli, printAnswer } from "../cli.ts";
 import { CommandError, EXIT, UsageError } from "../failure.ts";
 import { type FileReport, planInit } from "../init/init.ts";
-import { type Installed, installMcp } from "../init/mcp.ts";
+import { type Installed, installMcp, MCP_CLIENTS } from "../init/mcp.ts";
 import { plain } from "../output.ts";
 import { tell } from "../stores.ts";
 import { oneMore } from "./gates-decide.ts";
@@ -71,17 +71,22 @@ async function init(cli: Cli, options: InitOptions): Promise<void> {
     })),
   };
   await printAnswer(cli, answer, () => initText(files, options) + clients.map(saidBy).join(""));
-  for (const { stderr } of clients) if (stderr !== "") tell(cli, stderr.trimEnd());
+  for (const line of clients.flatMap(({ stderr }) => stderr.trimEnd().split("\n")))
+    if (line !== "") tell(cli, line);
 }
 
 function checkUsage({ check, dryRun, mcp = [] }: InitOptions): void {
-  if (check === true && (dryRun === true || mcp.length > 0))
-    throw new UsageError("--check goes alone: it changes and shows nothing.", "Leave it out.");
-  const odd = mcp.find((client) => !/^[a-z][a-z-]{0,40}$/.test(client));
+  const besides = [...(dryRun === true ? ["--dry-run"] : []), ...(mcp.length > 0 ? ["--mcp"] : [])];
+  if (check === true && besides.length > 0)
+    throw new UsageError(
+      "--check goes alone: it changes and shows nothing.",
+      `Leave out ${besides.join(" and ")}, or else --check.`,
+    );
+  const odd = mcp.find((client) => !MCP_CLIENTS.includes(client));
   if (odd !== undefined)
     throw new UsageError(
-      `--mcp: ${JSON.stringify(odd)} is no client.`,
-      "See `npx tidebase init --help`.",
+      `--mcp: ${JSON.stringify(odd)} is no client that is known.`,
+      `Name one of ${MCP_CLIENTS.join(", ")}.`,
     );
 }
 

@@ -64,13 +64,26 @@ function saidOf(thrown: unknown): Said {
       "Give the user of this connection what it lacks.",
     );
   const { message, fix } = describeFailure(thrown);
-  if (isAboutKey(thrown)) return skipped(message, fix);
-  return fail(message, fix);
+  const scope = missingScope(thrown);
+  if (scope === undefined) return fail(message, fix);
+  return skipped(
+    `The API key lacks the scope ${scope}.`,
+    `Use a key that has it; \`npx tidebase keys create <name> --scopes ${scope}\` on the server's machine makes one.`,
+  );
 }
 
-/** Whether a server wants a key, or another one. */
-export function isAboutKey(thrown: unknown): boolean {
-  return thrown instanceof TidebaseError && /^(scope|key)_/.test(thrown.code);
+/** What a server's key may not do; undefined where that is not what was thrown. */
+export function missingScope(thrown: unknown): string | undefined {
+  if (!(thrown instanceof TidebaseError) || thrown.code !== "scope_missing") return undefined;
+  return String(thrown.data["scope"]);
+}
+
+/** One readable unit: `90 s`, `5 min`, `3 h`, `80 d`. */
+export function lasting(ms: number): string {
+  const s = Math.round(ms / 1000);
+  if (Math.abs(s) < 120) return `${s} s`;
+  if (Math.abs(s) < 7200) return `${Math.round(s / 60)} min`;
+  return Math.abs(s) < 172_800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86_400)} d`;
 }
 
 /** Its message, when Postgres itself refused; undefined for all else. */

@@ -1,7 +1,7 @@
 import type { DatabaseStore, EmbeddedStore, Examination } from "@tidebase/core";
 import { count, plain, tidebaseLine } from "../output.ts";
 import type { Place } from "../stores.ts";
-import { type Check, fail, ok, warn } from "./check.ts";
+import { type Check, fail, lasting, ok, warn } from "./check.ts";
 
 /** A store's database under the eyes of the doctor. */
 export interface DatabaseContext {
@@ -181,9 +181,3 @@ export const tableChecks: readonly Check<DatabaseContext>[] = [
     },
   },
 ];
-
-function lasting(ms: number): string {
-  const s = Math.round(ms / 1000);
-  if (Math.abs(s) < 120) return `${s} s`;
-  return Math.abs(s) < 7200 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;
-}

@@ -23,8 +23,9 @@ import {
   tableChecks,
 } from "./database-checks.ts";
 import { embeddedCheck, nodeSaid, projectChecks } from "./machine-checks.ts";
+import { keyCheck, remoteClock } from "./remote-checks.ts";
 import { serverCheck } from "./server-check.ts";
-import { remoteClock, type StoreContext, storeChecks } from "./store-checks.ts";
+import { type StoreContext, storeChecks } from "./store-checks.ts";
 
 /** What checks go by; a test says what it likes. */
 export interface Machine {
@@ -94,11 +95,21 @@ async function ofServer(
   const server = await serverAlone(cli, found);
   const backend = remote(found);
   const checks = [remoteClock, ...storeChecks];
-  const reached = server.every(({ status }) => status !== "fail");
-  const told = reached
-    ? await lookAll(checks, { backend, machineNow: machine.now } satisfies StoreContext)
-    : skipAll(checks, "The server does not answer.", "See the check of the server.");
-  return [...server, ...told, ...skipAll(hidden, detail, fix)];
+  const context: StoreContext = { backend, machineNow: machine.now };
+  const unseen = skipAll(hidden, detail, fix);
+  if (fails(server)) {
+    const [reason, see] = ["The server does not answer.", "See the check of the server."];
+    return [...server, ...skipAll([keyCheck, ...checks], reason, see), ...unseen];
+  }
+  const key = await lookAll([keyCheck], { ...context, apiKey: found.apiKey });
+  const told = fails(key)
+    ? skipAll(checks, "The server does not take the API key.", "See the check of the API key.")
+    : await lookAll(checks, context);
+  return [...server, ...key, ...told, ...unseen];
+}
+
+function fails(findings: readonly Finding[]): boolean {
+  return findings.some(({ status }) => status === "fail");
 }
 
 async function ofDatabase(

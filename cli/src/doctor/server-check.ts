@@ -7,7 +7,8 @@ import {
   TidebaseError,
 } from "@tidebase/core";
 import type { Cli } from "../cli.ts";
-import { type Check, fail, isAboutKey, ok, type Said, warn } from "./check.ts";
+import { foundBy } from "../stores.ts";
+import { type Check, fail, missingScope, ok, type Said, warn } from "./check.ts";
 
 const TIMEOUT_MS = 5_000;
 const START = "npx tidebase-server";
@@ -27,6 +28,12 @@ export const serverCheck: Check<ServerContext> = {
     const url = addressOf(cli, found);
     const health = await readHealth(url);
     if (health === undefined) {
+      const origin = originBefore(url);
+      if (origin !== undefined && (await readHealth(origin)) !== undefined)
+        return (found.kind === "remote" ? fail : warn)(
+          `A Tidebase server answers at ${origin}, but not at ${url}.`,
+          `Leave out the path: ${foundBy(cli, found) === "--url" ? "--url " : "TIDEBASE_URL="}${origin}`,
+        );
       const absent = `No Tidebase server answers at ${url}`;
       if (found.kind === "remote")
         return fail(`${absent}.`, `Start it there (${START}), or correct the URL.`);
@@ -45,6 +52,13 @@ function addressOf({ env }: Cli, found: FoundStore): string {
   if (found.kind === "remote") return found.url;
   const port = env["TIDEBASE_PORT"] || env["PORT"] || "7373";
   return env["TIDEBASE_URL"] || `http://127.0.0.1:${port}`;
+}
+
+/** The address without the path that it has; undefined where it has none. */
+function originBefore(url: string): string | undefined {
+  if (!URL.canParse(url)) return undefined;
+  const { origin, pathname } = new URL(url);
+  return pathname === "/" ? undefined : origin;
 }
 
 /** Undefined where nothing answers, or something else than Tidebase does. */
@@ -71,7 +85,13 @@ async function compared({ env }: Cli, url: string, own: Backend): Promise<Said> 
       "Name the same store to both; `npx tidebase db status` says which one this is.",
     );
   } catch (thrown) {
-    if (isAboutKey(thrown))
+    const code = thrown instanceof TidebaseError ? thrown.code : undefined;
+    if (code === "key_invalid")
+      return warn(
+        `The server at ${url} refuses TIDEBASE_API_KEY: it is unknown, expired or revoked.`,
+        "Set it to a key that is listed by `npx tidebase keys list`.",
+      );
+    if (code === "key_missing" || missingScope(thrown) !== undefined)
       return ok(`Answers at ${url}. Which store is its own is told with TIDEBASE_API_KEY only.`);
     throw thrown;
   }

@@ -9,7 +9,7 @@ import {
 } from "@tidebase/core";
 import { count, plain, tidebaseLine } from "../output.ts";
 import type { Answer } from "../run-text.ts";
-import { type Check, ok, warn } from "./check.ts";
+import { type Check, lasting, ok, warn } from "./check.ts";
 
 /** What the operations tell, of a store of one's own or of a server's. */
 export interface StoreContext {
@@ -24,26 +24,8 @@ const PAGE = 200;
 const READY_MS = 60_000;
 const LATE_MS = 60_000;
 const GATE_MS = 7 * 86_400_000;
-const CLOCK_MS = 5_000;
 
 type ListedQueue = Answer<typeof listQueues>["queues"][number];
-
-/** Of a server's clock, which cannot be told from the offset of tests. */
-export const remoteClock: Check<StoreContext> = {
-  name: "clock",
-  async look({ backend, machineNow }) {
-    const before = machineNow();
-    const { now } = await backend.execute(overview, {});
-    const within = (machineNow() - before) / 2;
-    const off = Date.parse(now) - before - within;
-    if (Math.abs(off) - within <= CLOCK_MS)
-      return ok("The store's clock agrees with this machine's.");
-    return warn(
-      `The store's clock is ${Math.round(Math.abs(off) / 1000)} s ${off > 0 ? "ahead of" : "behind"} this machine's.`,
-      "Let both machines follow a time server (NTP); on the database, `npx tidebase doctor` says whether a test moved it.",
-    );
-  },
-};
 
 /** What lies still and needs somebody. */
 export const storeChecks: readonly Check<StoreContext>[] = [
@@ -78,7 +60,7 @@ export const storeChecks: readonly Check<StoreContext>[] = [
       const age = oldestGateAt === null ? 0 : Date.parse(now) - Date.parse(oldestGateAt);
       if (age <= GATE_MS) return ok(`${count(openGates, "gate")} open, none for over a week.`);
       return warn(
-        `A gate has been open for ${count(Math.floor(age / 86_400_000), "day")}, of ${openGates} open ones.`,
+        `A gate has been open for ${lasting(age)}, of ${openGates} open ones.`,
         tidebaseLine(["gates", "list"]),
       );
     },

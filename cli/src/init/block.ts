@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 
 /** What the block looks like; counts up when the marks themselves change. */
 const VERSION = 1;
-const BEGIN = /^<!-- tidebase:begin v(\d{1,6}) ([0-9a-f]{12}) -->[ \t]*$/;
+/** Said by the mark where the text had no line end of its own before the block. */
+const JOINED = " no-line-end";
+const BEGIN = /^<!-- tidebase:begin v(\d{1,6}) ([0-9a-f]{12})( no-line-end)? -->[ \t]*$/;
 const ANY_BEGIN = /^<!-- tidebase:begin\b.*-->[ \t]*$/;
 const END = /^<!-- tidebase:end -->[ \t]*$/;
 
@@ -19,6 +21,8 @@ interface Found {
   readonly version: number;
   /** Somebody changed what is between the marks. */
   readonly edited: boolean;
+  /** The line end before the block is ours, and ends the last line of a text that had none. */
+  readonly joined: boolean;
 }
 
 /** What a text holds of our block. */
@@ -36,7 +40,7 @@ export function readBlock(text: string): Reading {
   if (END.test(first.line)) return broken("the block ends before it begins", marks);
   if (second === undefined) return broken("the block begins and never ends", marks);
   if (!END.test(second.line)) return broken("the block begins twice", marks);
-  const [, version, hash] = BEGIN.exec(first.line) ?? [];
+  const [, version, hash, joined] = BEGIN.exec(first.line) ?? [];
   if (version === undefined) return broken("the mark that begins the block was changed", marks);
   const content = unix(text.slice(first.next, second.start));
   return {
@@ -47,6 +51,7 @@ export function readBlock(text: string): Reading {
     eol: text.slice(first.start, first.next).endsWith("\r\n") ? "\r\n" : "\n",
     version: Number(version),
     edited: hashOf(content) !== hash,
+    joined: joined !== undefined,
   };
 }
 
@@ -61,9 +66,9 @@ export function saysBlock(found: Found, content: string): boolean {
 }
 
 /** The block alone, as a new file holds it. */
-export function blockOf(content: string, eol = "\n"): string {
-  const marked = `<!-- tidebase:begin v${VERSION} ${hashOf(content)} -->\n${content}<!-- tidebase:end -->\n`;
-  return marked.replaceAll("\n", eol);
+export function blockOf(content: string, eol = "\n", joined = false): string {
+  const begin = `<!-- tidebase:begin v${VERSION} ${hashOf(content)}${joined ? JOINED : ""} -->`;
+  return `${begin}\n${content}<!-- tidebase:end -->\n`.replaceAll("\n", eol);
 }
 
 /**
@@ -72,21 +77,25 @@ export function blockOf(content: string, eol = "\n"): string {
  */
 export function withBlock(text: string, reading: Reading, content: string): string {
   if (reading.kind === "found") {
-    const block = blockOf(content, reading.eol);
+    const block = blockOf(content, reading.eol, reading.joined);
     const last = reading.end === text.length && !text.endsWith("\n");
     return (
       text.slice(0, reading.start) + (last ? block.trimEnd() : block) + text.slice(reading.end)
     );
   }
   const eol = /^[^\n]*\r\n/.test(text) ? "\r\n" : "\n";
-  return text + eol + blockOf(content, eol);
+  return text + eol + blockOf(content, eol, !/(^|\n)$/.test(text));
 }
 
-/** The text without the block and, where it stood last, without the line end that set it apart. */
-export function withoutBlock(text: string, { start, end, eol }: Found): string {
+/**
+ * The text without the block and, where it stood last, without the line end that set it apart: an empty
+ * line, unless the mark says that it ended the user's last one.
+ */
+export function withoutBlock(text: string, { start, end, eol, joined }: Found): string {
   const [before, behind] = [text.slice(0, start), text.slice(end)];
-  const apart = behind === "" && before.endsWith(eol) ? eol.length : 0;
-  return before.slice(0, before.length - apart) + behind;
+  if (behind !== "" || !before.endsWith(eol)) return before + behind;
+  const own = before.slice(0, before.length - eol.length);
+  return joined || /(^|\n)$/.test(own) ? own : before;
 }
 
 interface Line {

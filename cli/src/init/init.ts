@@ -33,11 +33,7 @@ export async function planInit(
     async apply() {
       for (const change of changes) await checkWritable(change);
       for (const change of changes) await applyChange(change);
-      if (wish.remove)
-        await removeEmptyFolders(
-          project,
-          changes.map(({ file }) => file.name).filter((name) => name.includes("/")),
-        );
+      if (wish.remove) await removeEmptyFolders(project, changes);
     },
   };
 }

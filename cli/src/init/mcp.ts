@@ -9,6 +9,17 @@ import { CommandError } from "../failure.ts";
 
 const PACKAGE = "@tidebase/mcp";
 
+/** The clients that the installer knows: a wrong name is refused before anything is written. */
+export const MCP_CLIENTS: readonly string[] = [
+  "claude-code",
+  "cursor",
+  "vscode",
+  "codex",
+  "claude-desktop",
+  "gemini-cli",
+  "windsurf",
+];
+
 /** How the installer of the MCP server ended, and what it said. */
 export interface Installed {
   readonly client: string;

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { readdir, rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { lstat, rmdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { Planned, Wish } from "./agents-md.ts";
-import { readTextFile, type TextFile } from "./text-file.ts";
+import { type Change, readTextFile, type TextFile } from "./text-file.ts";
 
 /** Where clients look for a project's skills: Claude Code in the first, most others in the second. */
 const SKILL_FOLDERS = [".claude/skills/tidebase", ".agents/skills/tidebase"];
-/** Beside the skill: what was written, so that an edit of somebody is told from an older version. */
+/** Beside the skill: what was written and which folders were made, so that only that is taken away. */
 const RECORD = ".tidebase-init.json";
 
 /**
@@ -40,7 +40,7 @@ async function planCopy(
   folder: string,
   { skill, record, wish }: Copy,
 ): Promise<Planned[]> {
-  const written = readRecord(record.text);
+  const { written, made } = readRecord(record.text);
   const names = [...new Set([...written.keys(), ...(wish.remove ? [] : skill.keys())])].sort();
   const planned: Planned[] = [];
   for (const name of names) {
@@ -48,7 +48,9 @@ async function planCopy(
     const after = wish.remove ? undefined : skill.get(name);
     planned.push(planFile(file, after, written.get(name), wish));
   }
-  const after = wish.remove ? undefined : recordOf(skill);
+  if (wish.remove) return [...planned, { file: record, after: undefined }];
+  const absent = await absentFolders(project, [record, ...planned.map(({ file }) => file)]);
+  const after = recordOf(skill, [...new Set([...made, ...absent])].sort());
   return [...planned, { file: record, after }];
 }
 
@@ -67,27 +69,62 @@ function planFile(
   return { file, after, why };
 }
 
-/** Takes away the folders of the skill that are empty now, and those above that held nothing else. */
-export async function removeEmptyFolders(
-  project: string,
-  changed: readonly string[],
-): Promise<void> {
-  const folders = new Set(changed.map(dirname));
-  for (const folder of [...folders].sort((a, b) => b.length - a.length))
-    for (let one = folder; one !== "."; one = dirname(one)) {
-      const left = await readdir(join(project, one)).catch(() => ["?"]);
-      if (left.length > 0) break;
-      await rmdir(join(project, one));
-    }
+/** The folders that are to be made for the files, as the project calls them. */
+async function absentFolders(project: string, files: readonly TextFile[]): Promise<string[]> {
+  const folders = [...new Set(files.flatMap(({ name }) => foldersAbove(name)))];
+  const looked = folders.map(async (folder) => {
+    const isThere = await stat(join(project, folder)).catch(() => undefined);
+    return isThere === undefined ? [folder] : [];
+  });
+  return (await Promise.all(looked)).flat();
 }
 
-/** Names within the skill and the hashes of what was written; empty where none is to be read. */
-function readRecord(text: string | undefined): Map<string, string> {
+/** Takes away the folders that were made for the skill and are empty now; the user's own stay. */
+export async function removeEmptyFolders(
+  project: string,
+  changes: readonly Change[],
+): Promise<void> {
+  const names = changes.map(({ file }) => file.name);
+  const made = changes
+    .filter(({ file }) => basename(file.name) === RECORD)
+    .flatMap(({ file }) => readRecord(file.text).made);
+  const folders = [...new Set(names.flatMap(foldersAbove))].filter((one) => made.includes(one));
+  for (const folder of folders.sort((a, b) => b.length - a.length)) {
+    const path = join(project, folder);
+    const isFolder = await lstat(path).then((found) => found.isDirectory(), never);
+    if (isFolder) await rmdir(path).catch(never); // it holds something of the user's
+  }
+}
+
+function never(): false {
+  return false;
+}
+
+/** From the innermost on. */
+function foldersAbove(name: string): string[] {
+  const folder = dirname(name);
+  return folder === "." ? [] : [folder, ...foldersAbove(folder)];
+}
+
+interface Recorded {
+  /** Names within the skill and the hashes of what was written. */
+  readonly written: ReadonlyMap<string, string>;
+  /** The folders that were not there before, as the project calls them. */
+  readonly made: readonly string[];
+}
+
+/** Empty where none is to be read. */
+function readRecord(text: string | undefined): Recorded {
   try {
-    const { files } = JSON.parse(text ?? "{}") as { files?: Record<string, string> };
-    return new Map(Object.entries(files ?? {}).filter(([name]) => isWithin(name)));
+    const { files, folders } = JSON.parse(text ?? "{}") as {
+      files?: Record<string, string>;
+      folders?: unknown;
+    };
+    const written = Object.entries(files ?? {}).filter(([name]) => isWithin(name));
+    const made = Array.isArray(folders) ? folders.filter((one) => typeof one === "string") : [];
+    return { written: new Map(written), made };
   } catch {
-    return new Map();
+    return { written: new Map(), made: [] };
   }
 }
 
@@ -96,10 +133,10 @@ function isWithin(name: string): boolean {
   return /^[\w.-]+(\/[\w.-]+)*$/.test(name) && !/(^|\/)\.\.?(\/|$)/.test(name);
 }
 
-function recordOf(skill: ReadonlyMap<string, string>): string {
+function recordOf(skill: ReadonlyMap<string, string>, folders: readonly string[]): string {
   const files = Object.fromEntries([...skill].map(([name, text]) => [name, hashOf(text)]));
   const about = "Written by `npx tidebase init`, which keeps these files up to date.";
-  return `${JSON.stringify({ about, files }, null, 2)}\n`;
+  return `${JSON.stringify({ about, folders, files }, null, 2)}\n`;
 }
 
 /** The same for both kinds of line ends: version control may turn them. */

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import {
   access,
@@ -47,10 +48,12 @@ export async function readTextFile(project: string, name: string): Promise<TextF
   return { name, path, text: decode(name, await readBytes(path)), stats };
 }
 
-/** Throws CommandError `file_read_only` where the change could not be written. */
+/** Throws CommandError `file_read_only` or `file_refused` where the change could not be written. */
 export async function checkWritable({ file: { name, path, stats } }: Change): Promise<void> {
   const readOnly = stats === undefined ? false : (stats.mode & 0o222) === 0 || !(await may(path));
-  const folder = await nearestFolder(dirname(path));
+  const folder = await nearest(dirname(path));
+  if (!(await stat(folder)).isDirectory())
+    throw refused(`${folder} is no folder.`, "Move it away.");
   const what = readOnly ? name : (await may(folder)) ? undefined : folder;
   if (what === undefined) return;
   throw new CommandError("file_read_only", {
@@ -61,19 +64,21 @@ export async function checkWritable({ file: { name, path, stats } }: Change): Pr
 
 /**
  * Puts the text in the place of the file in one act, with the file's mode and owner. Throws CommandError
- * `file_changed` when it is not as it was read any more.
+ * `file_changed` when it is not as it was read any more, nor as it shall be.
  */
 export async function applyChange({ file, after }: Change): Promise<void> {
   const { path, name, text, stats } = file;
-  const now = await readBytes(path).catch(ifAbsent);
-  if ((now === undefined ? undefined : decode(name, now)) !== text)
+  const bytes = await readBytes(path).catch(ifAbsent);
+  const now = bytes === undefined ? undefined : decode(name, bytes);
+  if (now === after) return; // another one of us was here
+  if (now !== text)
     throw new CommandError("file_changed", {
       message: `${name} changed while it was looked at.`,
       fix: "Run the command again.",
     });
   if (after === undefined) return await rm(path);
   await mkdir(dirname(path), { recursive: true });
-  const fresh = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  const fresh = join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.tmp`);
   try {
     const handle = await open(fresh, "wx", 0o666);
     try {
@@ -93,17 +98,27 @@ export async function applyChange({ file, after }: Change): Promise<void> {
 
 /** The path behind every symbolic link, also of what is not there yet. */
 async function resolvePath(path: string): Promise<string> {
-  const found = await realpath(path).catch(ifAbsent);
-  if (found !== undefined) return found;
-  if ((await lstat(path).catch(ifAbsent)) !== undefined)
-    throw refused(`${path} is a symbolic link that leads nowhere.`, "Take it away.");
   const parent = dirname(path);
-  return parent === path ? path : join(await resolvePath(parent), basename(path));
+  const found = await realpath(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ELOOP") return ifAbsent(error);
+    await resolvePath(parent); // says so itself where the circle is further up
+    throw refused(`${path} is a symbolic link that leads in a circle.`, "Take it away.");
+  });
+  if (found !== undefined) return found;
+  const link = await lstat(path).catch(ifAbsent);
+  if (link === undefined)
+    return parent === path ? path : join(await resolvePath(parent), basename(path));
+  if (!link.isSymbolicLink()) return await resolvePath(path); // made in between
+  return await realpath(path).catch((error: NodeJS.ErrnoException) => {
+    ifAbsent(error);
+    throw refused(`${path} is a symbolic link that leads nowhere.`, "Take it away.");
+  });
 }
 
-async function nearestFolder(path: string): Promise<string> {
+/** The path itself, or what is there of those above it. */
+async function nearest(path: string): Promise<string> {
   const found = await stat(path).catch(ifAbsent);
-  return found !== undefined || dirname(path) === path ? path : await nearestFolder(dirname(path));
+  return found !== undefined || dirname(path) === path ? path : await nearest(dirname(path));
 }
 
 async function may(path: string): Promise<boolean> {

@@ -11,8 +11,9 @@ import { parseArgs } from "node:util";
 
 const HELP = `Usage: node kill-and-resume.mjs [options] -- <command…>
 
-Runs the command once undisturbed, then on new runs, and kills it (SIGKILL, with all it started) at random
-moments; each run is resumed until it is final. The command begins the run that TIDEBASE_RUN_ID names:
+Runs the command once undisturbed, then on new runs, and kills it (SIGKILL) at random moments, with what it
+started; but what that started detached, in a process group of its own, lives on. Each run is resumed until it
+is final. The command begins the run that TIDEBASE_RUN_ID names:
   tide.run("name", { runId: process.env.TIDEBASE_RUN_ID }, async (run) => { … })
 Its fakes of the outside world append one line for each effect to the file TIDEBASE_EFFECTS_FILE. It must not
 touch the real world: everything is done dozens of times.
@@ -54,10 +55,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => p
 let options;
 try {
   options = readOptions(process.argv.slice(2));
-  if (options.effects !== undefined && existsSync(options.effects) && readFileSync(options.effects).length > 0)
-    renameSync(options.effects, unusedName(`${options.effects}.before`)); // nothing of anybody's is lost
-  options.effects ??= join(temporary, "effects");
   await api("/v1/runs?limit=1");
+  prepareEffects();
   const report = await verify();
   process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : describe(report));
   process.exitCode = report.ok ? 0 : 1;
@@ -290,7 +289,7 @@ async function api(path, mayBe) {
   const key = process.env.TIDEBASE_API_KEY?.trim();
   const init = { headers: key ? { authorization: `Bearer ${key}` } : {}, signal: AbortSignal.timeout(30_000) };
   const answer = await fetch(url + path, init).catch((error) => {
-    const why = error.cause?.code ?? error.message;
+    const why = error.cause?.code ?? error.cause?.message ?? error.message;
     throw new Refusal(`No Tidebase server answers at ${url} (${why}). Start one (npx tidebase-server), or see --url.`);
   });
   const body = await answer.json().catch(() => undefined);
@@ -305,20 +304,38 @@ function readOptions(argv) {
   const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
   const flags = ["kills", "seed", "effects", "url", "timeout"].map((name) => [name, { type: "string" }]);
   const known = { ...Object.fromEntries(flags), json: { type: "boolean" }, help: { type: "boolean" } };
-  const { values } = parseArgs({ args: argv.slice(0, end), options: known });
+  const { values, positionals } = parseArgs({ args: argv.slice(0, end), options: known, allowPositionals: true });
   if (values.help) {
     process.stdout.write(HELP);
     process.exit(0);
   }
   const { kills = "50", seed = `${randomInt(2 ** 31)}`, timeout = "120" } = values;
   for (const [name, given] of Object.entries({ kills, seed, timeout }))
-    if (!/^\d{1,10}$/.test(given) || (given === "0" && name !== "seed")) throw new Refusal(`--${name} must be a whole number. See --help.`);
+    if (!/^\d{1,10}$/.test(given) || (Number(given) === 0 && name !== "seed"))
+      throw new Refusal(`--${name} must be a whole number${name === "seed" ? "" : ", at least 1"}. See --help.`);
   const command = argv.slice(end + 1);
-  if (command.length === 0) throw new Refusal("Give the command after --, as in: kill-and-resume.mjs -- node agent.mjs");
+  if (command.length === 0 || positionals.length > 0)
+    throw new Refusal("Give the command after --, as in: kill-and-resume.mjs -- node agent.mjs");
   const url = (values.url ?? process.env.TIDEBASE_URL ?? "http://127.0.0.1:7373").replace(/\/+$/, "");
   const effects = values.effects === undefined ? undefined : resolve(values.effects);
   const numbers = { kills: Number(kills), seed: Number(seed), state: Number(seed), timeoutS: Number(timeout) };
   return { command, url, effects, json: values.json, ...numbers };
+}
+
+/** Empties the file of effects; what it held is kept beside it. */
+function prepareEffects() {
+  if (options.effects === undefined) {
+    options.effects = join(temporary, "effects");
+    return;
+  }
+  try {
+    if (existsSync(options.effects) && readFileSync(options.effects).length > 0)
+      renameSync(options.effects, unusedName(`${options.effects}.before`));
+    writeFileSync(options.effects, "");
+  } catch (error) {
+    const remedy = "Name a file that can be written, in a folder that is there.";
+    throw new Refusal(`--effects: ${error.message}. ${remedy}`, { cause: error });
+  }
 }
 
 /** The name itself, or the first of `name-2`, `name-3` … that no file has. */
