@@ -1,5 +1,6 @@
+import { createHook } from "node:async_hooks";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Run } from "@tidebase/sdk";
+import { FatalError, type Run } from "@tidebase/sdk";
 import {
   crashAt,
   crashAtEveryStep,
@@ -8,6 +9,7 @@ import {
   type TestStore,
 } from "@tidebase/sdk/testing";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { cuttableClient } from "../src/testing/client.ts";
 import { deferred } from "./support.ts";
 
 let store: TestStore;
@@ -150,4 +152,123 @@ test("a place that is never reached, and a run that waits in vain, are said", as
   );
   const stuck = async (run: Run<undefined>) => run.waitFor("nobody sends it");
   await expect(crashAtEveryStep(store, stuck)).rejects.toThrow("nobody brings it");
+});
+
+test("a run that fails before its worker is killed is a failure with its error, not an unreached place", async () => {
+  let n = 0;
+  const sickly = async (run: Run<undefined>) => {
+    n += 1;
+    if (n === 2) throw new FatalError("sick of it");
+    return run.step("one", () => 1);
+  };
+  const report = await crashAtEveryStep(store, sickly);
+  const place = { step: "one", key: "", when: "before" };
+  expect(report).toMatchObject({ isClean: false, unreached: [] });
+  expect(report.failures).toEqual([
+    {
+      error: expect.objectContaining({ message: "sick of it" }),
+      killedAt: place,
+      wasKilled: false,
+    },
+  ]);
+  expect(report.runs).toHaveLength(2);
+  expect(String(report)).toContain('before it was killed before "one": sick of it.');
+});
+
+test("a run that is not done in time before its worker is killed says so", async () => {
+  const never = deferred();
+  let n = 0;
+  const hanging = async (run: Run<undefined>) => {
+    n += 1;
+    if (n === 2) await never.promise;
+    return run.step("one", () => 1);
+  };
+  const report = await crashAtEveryStep(store, hanging, { timeoutMs: 1000 });
+  expect(report.failures).toMatchObject([{ killedAt: { when: "before" }, wasKilled: false }]);
+  expect(String(report)).toContain("The run has not ended within 1000 ms.");
+  never.resolve();
+});
+
+test("options that cannot be used are refused before anything is run", async () => {
+  let runs = 0;
+  const counted = async (run: Run<undefined>) => {
+    runs += 1;
+    return run.step("one", () => 1);
+  };
+  const place = { step: "one", when: "before" };
+  const wrong = [
+    { ...place, when: "sometime" },
+    { ...place, when: undefined },
+    { ...place, step: "" },
+    { ...place, key: 7 },
+    { ...place, timeoutMs: Number.NaN },
+    { ...place, whenWaiting: "signal" },
+  ];
+  for (const options of wrong)
+    await expect(crashAt(store, counted, options as never)).rejects.toMatchObject({
+      code: "input_invalid",
+    });
+  for (const options of [{ timeoutMs: 0 }, { timeoutMs: 1e12 }, { reset: true }])
+    await expect(crashAtEveryStep(store, counted, options as never)).rejects.toMatchObject({
+      code: "input_invalid",
+    });
+  expect(runs).toBe(0);
+});
+
+test("killed parents of children leave no timer that keeps the process", async () => {
+  const own = await openTestStore({ databaseUrl: inject("adminUrl") });
+  const begun = new Map<Kept, string>();
+  const hook = createHook({
+    init(_, type, _trigger, timer) {
+      if (type === "Timeout") begun.set(timer as Kept, String(new Error("begun here").stack));
+    },
+  });
+  hook.enable();
+  try {
+    const parent = async (run: Run<undefined>) => {
+      const one = await run.child("k", async (part) => part.step("q", () => 5));
+      const parts = ["a", "b"].map((key) => ({
+        key,
+        workflow: async (part: Run<undefined>) => part.step("r", () => key),
+      }));
+      return [one, await run.fanout("f", parts as never)];
+    };
+    const report = await crashAtEveryStep(own, parent, { name: "parent" });
+    expect(report.failures).toEqual([]);
+    await own.close();
+  } finally {
+    hook.disable();
+  }
+  const kept = [...begun].filter(([timer]) => !timer._destroyed && timer.hasRef());
+  expect(kept.map(([, stack]) => stack).filter((stack) => stack.includes("/sdk/src/"))).toEqual([]);
+  expect(begun.size).toBeGreaterThan(0);
+});
+
+/** A timer as Node knows it: one that is cleared or over is destroyed. */
+interface Kept extends NodeJS.Timeout {
+  readonly _destroyed: boolean;
+}
+
+test("what a killed worker had sent is answered before its lease ends", async () => {
+  const [sent, answer] = [deferred(), deferred()];
+  const late: typeof fetch = async (...asked) => {
+    sent.resolve();
+    const answered = await fetch(...asked);
+    await answer.promise;
+    return answered;
+  };
+  const { tide, cut, settled } = cuttableClient(store.url, { fetch: late });
+  const asked = tide.call("runs.create", { workflow: "late" });
+  asked.catch(() => {});
+  await sent.promise;
+  cut();
+  await expect(asked).rejects.toMatchObject({ code: "client_closed" });
+  const order: string[] = [];
+  const ended = settled().then(() => order.push("settled"));
+  await pause(1);
+  order.push("answered");
+  answer.resolve();
+  await ended;
+  expect(order).toEqual(["answered", "settled"]);
+  await tide.close();
 });

@@ -1,5 +1,5 @@
 import { FatalError, isTidebaseError, type Run } from "@tidebase/sdk";
-import { openTestStore, type TestStore } from "@tidebase/sdk/testing";
+import { crashAt, crashAtEveryStep, openTestStore, type TestStore } from "@tidebase/sdk/testing";
 import pg from "pg";
 import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
 import { openClock } from "../../core/src/throwaway/clock.ts";
@@ -112,7 +112,95 @@ test("the clock is read and set, and refuses to go back", async () => {
   expect(now - moment.getTime()).toBeLessThan(10_000);
   const past = store.clock.set(new Date(0));
   await expect(past).rejects.toSatisfy((error) => isTidebaseError(error, "input_invalid"));
-  await expect(store.clock.advance("3 fortnights" as "3 days")).rejects.toThrow("clock.advance");
+});
+
+test("what is no duration, or more than ten years, does not move the clock", async () => {
+  const before = await store.clock.now();
+  const wrong = ["3 fortnights", "900000 days", "9000000 days", "11000w", "-1 day", "", null, 4e11];
+  for (const duration of wrong) {
+    const refused = store.clock.advance(duration as "3 days");
+    await expect(refused, String(duration)).rejects.toMatchObject({
+      code: "input_invalid",
+      message: expect.stringMatching(/up to ten years.*ms, s, m, h or d.*days or weeks/),
+    });
+  }
+  expect((await store.clock.now()).getTime() - before.getTime()).toBeLessThan(10_000);
+});
+
+test("however often it is moved, the clock stays within a thousand years, and works there", async () => {
+  const far = await openTestStore({ databaseUrl: inject("adminUrl") });
+  try {
+    const moment = new Date(Date.now() + 995 * 365.25 * DAY_MS);
+    await far.clock.set(moment);
+    const nap = async (run: Run<undefined>) => run.sleep("nap", "3d");
+    const { runId } = await far.work(nap);
+    await far.clock.advance("3 days");
+    expect(await far.work(nap, { runId })).toMatchObject({ status: "completed" });
+    for (const beyond of [far.clock.advance("3652 days"), far.clock.set(new Date(8.64e15))])
+      await expect(beyond).rejects.toMatchObject({
+        code: "input_invalid",
+        message: expect.stringContaining("1000 years"),
+      });
+    await far.clock.advance("1 week");
+  } finally {
+    await far.close();
+  }
+});
+
+test("the clock is set to a Date or an ISO instant, and to nothing else", async () => {
+  const own = await openTestStore({ databaseUrl: inject("adminUrl") });
+  const year = new Date().getUTCFullYear() + 1;
+  const dates = [`${year}-02-30`, `${year}-02-30T12:00:00Z`, `${year}-13-01T12:00:00Z`];
+  const vague = [`${year}-03-01`, `${year}-03-01T12:00:00`, `March 1 ${year}`, "", "tomorrow"];
+  const none = [null, undefined, 0, 4e12, {}, new Date(Number.NaN)];
+  for (const moment of [...dates, ...vague, ...none])
+    await expect(own.clock.set(moment as string), String(moment)).rejects.toMatchObject({
+      code: "input_invalid",
+      message: expect.stringContaining("ISO instant"),
+    });
+  for (const moment of [`${year}-02-28T12:00+02:00`, `${year}-02-28T12:00:00.25Z`]) {
+    await own.clock.set(moment);
+    const now = (await own.clock.now()).getTime();
+    expect(now - Date.parse(moment)).toBeGreaterThanOrEqual(0);
+    expect(now - Date.parse(moment)).toBeLessThan(10_000);
+  }
+  await own.close();
+});
+
+test("a store that is closed refuses whatever it is asked, and runs nothing", async () => {
+  const closed = await openTestStore({ databaseUrl: inject("adminUrl") });
+  await closed.close();
+  let runs = 0;
+  const counted = async () => {
+    runs += 1;
+  };
+  const asked: Record<string, () => unknown> = {
+    now: () => closed.clock.now(),
+    advance: () => closed.clock.advance("1 day"),
+    set: () => closed.clock.set(new Date(Date.now() + DAY_MS)),
+    answer: () => closed.gates.answer("any", "approve"),
+    client: () => closed.client(),
+    work: () => closed.work(counted),
+    events: () => closed.events("run_00000000-0000-7000-8000-000000000000"),
+    crashAt: () => crashAt(closed, counted, { step: "any", when: "before" }),
+    crashAtEveryStep: () => crashAtEveryStep(closed, counted),
+  };
+  for (const [name, ask] of Object.entries(asked))
+    await expect((async () => ask())(), name).rejects.toMatchObject({
+      code: "client_closed",
+      message: "The test store is closed.",
+    });
+  expect(runs).toBe(0);
+});
+
+test("a move of the clock that a close cuts off says that the store is closed", async () => {
+  const leaving = await openTestStore({ databaseUrl: inject("adminUrl") });
+  const moves = [1, 2, 3].map(() => leaving.clock.advance("1 day"));
+  const ends = Promise.allSettled(moves);
+  await leaving.close();
+  for (const end of await ends)
+    if (end.status === "rejected") expect(end.reason).toMatchObject({ code: "client_closed" });
+  expect((await ends).at(-1)?.status).toBe("rejected");
 });
 
 test("gates of every assurance and number of approvers answer themselves", async () => {

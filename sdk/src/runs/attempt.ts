@@ -13,7 +13,7 @@ import { CleanUp } from "../leases/clean-up.ts";
 import { fenced, isLoss } from "../leases/fenced.ts";
 import { HeldLease } from "../leases/lease.ts";
 import type { Releasable } from "../leases/shutdown.ts";
-import { LONGEST_TIMER_MS, sleep } from "../pause.ts";
+import { sleep } from "../pause.ts";
 import { RunState } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
 import { Steps } from "../steps/steps.ts";
@@ -140,7 +140,7 @@ export class Attempt {
   }
 
   async #handBackChild(reason: TidebaseError, isExit: boolean): Promise<TidebaseError> {
-    this.#shuttingDown ??= this.#shutDown(reason, isExit ? SHUTDOWN_MS : LONGEST_TIMER_MS);
+    this.#shuttingDown ??= this.#shutDown(reason, isExit ? SHUTDOWN_MS : undefined);
     await this.#shuttingDown;
     return this.#held.lost ?? reason;
   }
@@ -259,11 +259,15 @@ export class Attempt {
     return reason;
   }
 
-  async #shutDown(reason: TidebaseError, longestMs: number): Promise<void> {
+  /** Without a limit no timer keeps the process: whoever works keeps it. */
+  async #shutDown(reason: TidebaseError, longestMs: number | undefined): Promise<void> {
     const held = this.#held;
     held.stop(reason);
+    const clock = new AbortController();
     const settled = Promise.all([this.#steps.settled(), this.#cleanUp.ended]);
-    await Promise.race([settled, sleep(longestMs)]);
+    const limit = longestMs === undefined ? [] : [sleep(longestMs, clock.signal)];
+    await Promise.race([settled, ...limit]);
+    clock.abort();
     await this.#release("shutdown").catch((error: unknown) => {
       if (isLoss(error)) held.lose(error); // a cancelled run has a clean-up
     });

@@ -1,68 +1,86 @@
 import type { ThrowawayServer } from "@tidebase/server/testing";
 import { TidebaseError } from "../errors.ts";
-import { type Duration, milliseconds } from "../waits/duration.ts";
 import type { MovableClock } from "../waits/movable-clock.ts";
-
-type Word = "second" | "minute" | "hour" | "day" | "week";
-
-/** A duration, or one in words, such as `"3 days"`. */
-export type TestDuration = Duration | `${number} ${Word}` | `${number} ${Word}s`;
+import { readDuration, readMoment, type TestDuration } from "./time.ts";
 
 /** The store's clock. It flows like any clock, and can be moved forwards. */
 export interface TestClock {
   now(): Promise<Date>;
   /**
-   * Moves the clock so far, with a stop wherever something is due on the way. Resolves when all of it
-   * has happened. Throws what a sweep or a gate's rule threw.
+   * Moves the clock so far, up to ten years at once, with a stop wherever something is due on the way.
+   * Resolves when all of it has happened. Throws what a sweep or a gate's rule threw, and
+   * `input_invalid` for what is no duration.
    */
   advance(duration: TestDuration): Promise<void>;
-  /** Moves it to the moment, which may not be past. */
+  /**
+   * Moves it to the moment, a Date or an ISO instant with its zone. Throws as `advance`, and
+   * `input_invalid` for a moment that is past.
+   */
   set(moment: Date | string): Promise<void>;
 }
 
-const WORDS: Readonly<Record<Word, number>> = {
-  second: 1000,
-  minute: 60_000,
-  hour: 3_600_000,
-  day: 86_400_000,
-  week: 604_800_000,
-};
+/**
+ * The clock runs so many years ahead of the real time at most: room for hundreds of long moves, as a crash check
+ * makes them, and far from the last moment that Postgres and JavaScript know.
+ */
+const YEARS_MAX = 1000;
+const YEAR_MS = 31_557_600_000;
 
-/** One move at a time, in the order in which they were asked for. */
-export function openTestClock(server: ThrowawayServer, movable: MovableClock): TestClock {
+/** One move at a time, in the order in which they were asked for. `checkOpen` throws once the store is closed. */
+export function openTestClock(
+  server: ThrowawayServer,
+  movable: MovableClock,
+  checkOpen: () => void,
+): TestClock {
   let moving: Promise<unknown> = Promise.resolve();
 
+  async function whileOpen<Value>(ask: () => Promise<Value>): Promise<Value> {
+    checkOpen();
+    try {
+      return await ask();
+    } catch (error) {
+      checkOpen(); // what a store says that is closed on the way is no answer
+      throw error;
+    }
+  }
+
   function move(target: (now: Date) => Date): Promise<void> {
-    const moved = moving.then(async () => {
-      const now = await server.now();
-      const moment = target(now);
-      if (!(moment >= now)) throw backwards(moment);
-      await server.moveTo(moment, (ms) => movable.moved(ms));
-    });
+    const moved = moving.then(() =>
+      whileOpen(async () => {
+        const now = await server.now();
+        const moment = target(now);
+        check(moment, now);
+        await server.moveTo(moment, (ms) => movable.moved(ms));
+      }),
+    );
     moving = moved.catch(() => {});
     return moved;
   }
 
   return {
-    now: () => server.now(),
+    now: () => whileOpen(() => server.now()),
     async advance(duration) {
-      const ms = read(duration);
+      checkOpen();
+      const ms = readDuration(duration);
       return move((now) => new Date(now.getTime() + ms));
     },
-    set: (moment) => move(() => new Date(moment)),
+    async set(moment) {
+      checkOpen();
+      const at = readMoment(moment);
+      return move(() => at);
+    },
   };
 }
 
-function read(duration: TestDuration): number {
-  const [, number, word] =
-    /^(\d+(?:\.\d+)?) (second|minute|hour|day|week)s?$/.exec(String(duration)) ?? [];
-  if (word !== undefined) return Number(number) * WORDS[word as Word];
-  return milliseconds(duration as Duration, "clock.advance");
-}
-
-function backwards(moment: Date): TidebaseError {
-  const says = Number.isNaN(moment.getTime())
-    ? "clock.set takes a Date or an ISO date."
-    : `The clock of a store only moves forwards; ${moment.toISOString()} is past.`;
-  return new TidebaseError("input_invalid", says);
+function check(moment: Date, now: Date): void {
+  if (moment < now)
+    throw new TidebaseError(
+      "input_invalid",
+      `The clock of a store only moves forwards; ${moment.toISOString()} is past.`,
+    );
+  if (moment.getTime() - Date.now() <= YEARS_MAX * YEAR_MS) return;
+  throw new TidebaseError(
+    "input_invalid",
+    `The clock of a store runs ${YEARS_MAX} years ahead of the real time at most; ${moment.toISOString()} is later. Open another store, whose clock begins anew.`,
+  );
 }

@@ -1,24 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
 import { TidebaseError } from "../errors.ts";
-import type { Boundary, Life, StepName, When } from "./life.ts";
+import {
+  type CrashAtOptions,
+  type CrashOptions,
+  checkOptions,
+  checkPlace,
+} from "./crash-options.ts";
+import type { Boundary, Life, StepName } from "./life.ts";
 import {
   type CrashReport,
+  type FailedRun,
   type RenamedSteps,
   type RepeatedEffect,
   type RepeatedStep,
   reportOf,
 } from "./report.ts";
-import type { TestStore } from "./store.ts";
-import { type CrashOptions, type Target, type Trial, trial } from "./trial.ts";
+import { insideOf, type TestStore } from "./store.ts";
+import { type Target, type Trial, trial } from "./trial.ts";
 import { named, type TestedWorkflow } from "./work.ts";
-
-/** Where a run's worker is to die. */
-export interface CrashAtOptions<Input> extends CrashOptions<Input> {
-  /** The name of the step; of a child's step, `child › step`. */
-  readonly step: string;
-  readonly key?: string;
-  readonly when: When;
-}
 
 /** A run whose worker died on the way and that was resumed. */
 export type CrashedRun<Result> = Pick<Trial<Result>, "runId" | "reviews" | "effects"> & {
@@ -30,45 +29,55 @@ export type CrashedRun<Result> = Pick<Trial<Result>, "runId" | "reviews" | "effe
 
 /**
  * Kills the worker of a new run at this place, and resumes the run with a fresh client. Throws what
- * the workflow throws, and `input_invalid` when the run does not come to the place.
+ * the workflow throws, `input_invalid` when the run does not come to the place or the options name
+ * none, and `client_closed` when the store is closed.
  */
 export async function crashAt<Result, Input = unknown>(
   store: TestStore,
   workflow: TestedWorkflow<Input, Result>,
-  { step, key = "", when, ...options }: CrashAtOptions<NoInfer<Input>>,
+  asked: CrashAtOptions<NoInfer<Input>>,
 ): Promise<CrashedRun<Result>> {
+  insideOf(store);
+  checkPlace(asked);
+  const { step, key = "", when, ...options } = asked;
   const isTarget: Target = (place) =>
     place.step === step && place.key === key && place.when === when;
   const tried = await trial(store, named(workflow, options.name), options, isTarget);
   const { runId, killedAt, status, result, reviews, effects } = tried;
-  if (status === "failed") throw tried.error;
+  if (status === "failed" || isUnkilled(tried)) throw tried.error;
   if (killedAt === undefined) throw neverThere({ step, key, when }, tried.lives);
   return { runId, killedAt, status, result, reviews, effects };
 }
 
 /**
  * Runs the workflow once undisturbed, and then once for every boundary of every step that it executed,
- * killed there and resumed by a fresh client. Throws what the undisturbed run throws.
+ * killed there and resumed by a fresh client. Throws what the undisturbed run throws, `input_invalid`
+ * for options that it cannot use, and `client_closed` when the store is closed.
  */
 export async function crashAtEveryStep<Result, Input = unknown>(
   store: TestStore,
   workflow: TestedWorkflow<Input, Result>,
   options: CrashOptions<NoInfer<Input>> = {},
 ): Promise<CrashReport<Result>> {
+  insideOf(store);
+  checkOptions(options);
   const tested = named(workflow, options.name);
   const calm = await trial(store, tested, options, () => false);
   if (calm.status !== "completed") throw calm.error;
   const places = calm.lives[0]?.passed ?? [];
   const killed: Killed<Result>[] = [];
   const unreached: Boundary[] = [];
+  const failures: FailedRun[] = [];
   for (const place of places) {
     const tried = await trial(store, tested, options, nth(place, places));
-    const { killedAt } = tried;
-    if (killedAt === undefined) unreached.push(place);
-    else killed.push({ ...tried, killedAt });
+    const { killedAt = place, status, error } = tried;
+    const wasKilled = tried.killedAt !== undefined;
+    if (wasKilled) killed.push({ ...tried, killedAt });
+    if (status === "failed" || isUnkilled(tried)) failures.push({ error, killedAt, wasKilled });
+    else if (!wasKilled) unreached.push(place);
   }
   return reportOf({
-    ...{ workflow: tested.name, result: calm.result as Result, unreached },
+    ...{ workflow: tested.name, result: calm.result as Result, unreached, failures },
     steps: calm.lives[0]?.executed ?? [],
     runs: killed.map(({ runId, killedAt, status }) => ({ runId, killedAt, status })),
     repeatedEffects: killed.flatMap((tried) => repeatedEffects(calm, tried)),
@@ -82,13 +91,15 @@ export async function crashAtEveryStep<Result, Input = unknown>(
     reviews: killed.flatMap(({ reviews, killedAt }) =>
       reviews.map((step) => ({ ...step, killedAt })),
     ),
-    failures: killed
-      .filter(({ status }) => status === "failed")
-      .map(({ error, killedAt }) => ({ error, killedAt })),
   });
 }
 
 type Killed<Result> = Trial<Result> & { readonly killedAt: Boundary };
+
+/** It came to an end that is none before it came to its place. */
+function isUnkilled({ status, killedAt }: Trial<unknown>): boolean {
+  return status !== "completed" && killedAt === undefined;
+}
 
 /**
  * The same place by its number among those of its kind, and not by its name: a step whose name changes

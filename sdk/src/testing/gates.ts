@@ -31,10 +31,11 @@ export interface TestGates {
   answer(which: string | ((gate: OpenGate) => boolean), how: TestAnswer): () => void;
 }
 
-/** Decides by the operation that the gate page uses, as somebody who is signed in. */
-export function openTestGates(server: ThrowawayServer): TestGates {
+/** Decides by the operation that the gate page uses, as somebody who is signed in. `checkOpen` throws once the store is closed. */
+export function openTestGates(server: ThrowawayServer, checkOpen: () => void): TestGates {
   return {
     answer(which, how) {
+      checkOpen();
       const fits = typeof which === "string" ? (gate: OpenGate) => gate.name === which : which;
       return server.answerGates(async (shown: ShownGate) => {
         const gate = shown as unknown as OpenGate;

@@ -24,6 +24,15 @@ export interface RenamedSteps {
   readonly killedAt: Boundary;
 }
 
+/** A run that could not be brought to its end. */
+export interface FailedRun {
+  readonly error: unknown;
+  /** Where its worker died, or was to die. */
+  readonly killedAt: Boundary;
+  /** False when the run failed before it came to that place. */
+  readonly wasKilled: boolean;
+}
+
 /** What a check at every step boundary has found. */
 export interface CrashReport<Result = unknown> {
   readonly workflow: string;
@@ -37,7 +46,7 @@ export interface CrashReport<Result = unknown> {
     readonly killedAt: Boundary;
     readonly status: "completed" | "review" | "failed";
   }[];
-  /** Places that the undisturbed run passed and a later one did not come to: its path is not stable. */
+  /** Places that the undisturbed run passed and a later one ended well without: its path is not stable. */
   readonly unreached: readonly Boundary[];
   readonly repeatedEffects: readonly RepeatedEffect[];
   /** Although their completion was acknowledged. */
@@ -48,7 +57,7 @@ export interface CrashReport<Result = unknown> {
   readonly differentResults: readonly { readonly result: unknown; readonly killedAt: Boundary }[];
   /** Steps with effects and without a key are not repeated: a human has to review them. */
   readonly reviews: readonly (StepName & { readonly killedAt: Boundary })[];
-  readonly failures: readonly { readonly error: unknown; readonly killedAt: Boundary }[];
+  readonly failures: readonly FailedRun[];
   /** Nothing was found but steps that may run again, and steps that wait for a review. */
   readonly isClean: boolean;
   /** The report for people. */
@@ -78,8 +87,9 @@ function text(found: Omit<CrashReport, "toString">): string {
     section("other results", found.differentResults, ({ result, killedAt }) => {
       return `${shown(result)} instead of ${shown(found.result)}, ${at(killedAt)}`;
     }),
-    section("runs that failed", found.failures, ({ error, killedAt }) => {
-      return `${at(killedAt)}: ${messageOf(error)}`;
+    section("runs that failed", found.failures, (failed) => {
+      const where = `${failed.wasKilled ? "" : "before it was "}${at(failed.killedAt)}`;
+      return `${where}: ${messageOf(failed.error)}`;
     }),
     section("places that were not reached again", found.unreached, at),
     section("steps that a human has to review, not repeated", found.reviews, (one) => {

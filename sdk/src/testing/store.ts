@@ -1,6 +1,7 @@
 import type { ThrowawayServer } from "@tidebase/server/testing";
 import type { Tidebase } from "../client.ts";
 import type { TidebaseOptions } from "../config.ts";
+import { TidebaseError } from "../errors.ts";
 import type { Operations } from "../operations.gen.ts";
 import type { RunEvent } from "../runs/events.ts";
 import { forgetClock, type MovableClock, makeMovable } from "../waits/movable-clock.ts";
@@ -42,7 +43,10 @@ export interface TestStore {
   ): Promise<Worked<Result>>;
   /** All events of the run so far. */
   events(runId: string): Promise<RunEvent[]>;
-  /** Closes the clients, stops the server and drops the database. Closing twice is closing once. */
+  /**
+   * Closes the clients, stops the server and drops the database. Closing twice is closing once. What is
+   * asked of the store afterwards is refused as `client_closed`.
+   */
   close(): Promise<void>;
 }
 
@@ -52,6 +56,8 @@ export interface Inside {
   readonly movable: MovableClock;
   /** A client that nobody else has; whoever asks closes it. */
   loneClient(): CuttableClient;
+  /** Throws `client_closed` once the store is closed. */
+  checkOpen(): void;
 }
 
 const insides = new WeakMap<TestStore, Inside>();
@@ -65,34 +71,45 @@ export async function openTestStore(options: TestStoreOptions = {}): Promise<Tes
   const { url } = server;
   const movable = makeMovable(url);
   const clients: Tidebase[] = [];
+  let closing: Promise<void> | undefined;
+  const checkOpen = (): void => {
+    if (closing === undefined) return;
+    throw new TidebaseError("client_closed", "The test store is closed.");
+  };
   const client = (more: Omit<TidebaseOptions, "url"> = {}): Tidebase => {
+    checkOpen();
     const { tide } = cuttableClient(url, more);
     clients.push(tide);
     return tide;
   };
   const tide = client();
-  let closing: Promise<void> | undefined;
   const store: TestStore = {
     ...{ url, tide, client },
-    clock: openTestClock(server, movable),
-    gates: openTestGates(server),
-    work: (workflow, more = {}) =>
-      workOn(tide, () => server.settle(), named(workflow, more.name), more),
-    events: (runId) => allEvents(tide, runId),
+    clock: openTestClock(server, movable, checkOpen),
+    gates: openTestGates(server, checkOpen),
+    async work(workflow, more = {}) {
+      checkOpen();
+      return workOn(tide, () => server.settle(), named(workflow, more.name), more);
+    },
+    async events(runId) {
+      checkOpen();
+      return allEvents(tide, runId);
+    },
     close() {
       closing ??= close(server, clients);
       return closing;
     },
   };
   const loneClient = () => cuttableClient(url, { log: () => {} });
-  insides.set(store, { server, movable, loneClient });
+  insides.set(store, { server, movable, loneClient, checkOpen });
   return store;
 }
 
-/** What belongs to a store that `openTestStore` gave. */
+/** What belongs to a store that `openTestStore` gave. Throws `client_closed` once it is closed. */
 export function insideOf(store: TestStore): Inside {
   const inside = insides.get(store);
   if (inside === undefined) throw new TypeError("This store was not opened by openTestStore.");
+  inside.checkOpen();
   return inside;
 }
 

@@ -2,31 +2,12 @@ import type { Tidebase } from "../client.ts";
 import { TidebaseError } from "../errors.ts";
 import { newRunId } from "../ids.ts";
 import type { Workflow } from "../runs/run.ts";
-import type { CountedEffect, EffectRecorder } from "./effects.ts";
+import type { CrashOptions } from "./crash-options.ts";
+import type { CountedEffect } from "./effects.ts";
 import { type Boundary, Life, type StepName } from "./life.ts";
 import { probed } from "./probe.ts";
 import { type Inside, insideOf, type TestStore } from "./store.ts";
 import { type Worked, workOn } from "./work.ts";
-
-/** How a workflow is executed in a crash check. */
-export interface CrashOptions<Input> {
-  readonly input?: Input;
-  /** The name of the workflow; by default that of its function. */
-  readonly name?: string;
-  /** What the fakes of the outside world write to. */
-  readonly effects?: EffectRecorder;
-  /** Called before each run, for fakes that keep something. */
-  readonly reset?: () => unknown;
-  /** Called with each new client, to register the workflows of children. */
-  readonly register?: (tide: Tidebase) => unknown;
-  /** Called whenever the run is suspended, before time is moved: to send a signal, say. */
-  readonly whenWaiting?: (run: {
-    readonly runId: string;
-    readonly waits: readonly string[];
-  }) => unknown;
-  /** A run that takes longer counts as failed, in milliseconds of real time. Default 30,000. */
-  readonly timeoutMs?: number;
-}
 
 /** A run that was brought to its end, with the death of a worker on the way. */
 export interface Trial<Result> {
@@ -59,7 +40,10 @@ const TIMEOUT_MS = 30_000;
 /** A workflow that waits so often never ends. */
 const WAITS_MAX = 1000;
 
-/** One run, whose first worker dies at the target; a fresh client takes it over. Never rejects. */
+/**
+ * One run, whose first worker dies at the target; a fresh client takes it over. Throws what `reset`
+ * throws, and `client_closed` when the store is closed; how the run ended is told and not thrown.
+ */
 export async function trial<Input, Result>(
   store: TestStore,
   tested: { readonly name: string; readonly workflow: Workflow<Input, Result> },
@@ -98,7 +82,7 @@ async function worker<Input, Result>(
   target: Target,
 ): Promise<Ended<Result>> {
   const { inside, options, lives } = under;
-  const { tide, grantIds, cut } = inside.loneClient();
+  const { tide, grantIds, cut, settled } = inside.loneClient();
   const life = new Life(target, cut);
   lives.push(life);
   const unwatch = inside.movable.watch((ms) => {
@@ -108,7 +92,10 @@ async function worker<Input, Result>(
   try {
     await options.register?.(tide);
     const ended = await inTime(options, Promise.race([toItsEnd(under, tide, life), died]));
-    if ("died" in ended) await inside.server.lapse([...grantIds]);
+    if ("died" in ended) {
+      await settled(); // a step that is recorded after it would prolong the lease again
+      await inside.server.lapse([...grantIds]);
+    }
     return ended;
   } finally {
     unwatch();
