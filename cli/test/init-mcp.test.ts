@@ -9,6 +9,8 @@ import { runProgram, useFolder } from "./support/program.ts";
 
 const folder = useFolder();
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm/api")).href;
+/** The workspace's own program, which is found first, may have been built to load packages from their source. */
+const TSX_HOOK = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const MAIN = new URL("../../mcp-server/src/main.ts", import.meta.url).href;
 
 /** A project in which @tidebase/mcp is installed: its program is the one of this repository, from its source. */
@@ -25,7 +27,7 @@ function projectWithMcp(): string {
 
 test("--mcp has the installer put the server into each client's file, and takes it out again", async () => {
   const project = projectWithMcp();
-  const env = { NODE_OPTIONS: "--conditions=tidebase-source" };
+  const env = { NODE_OPTIONS: `--conditions=tidebase-source --import=${TSX_HOOK}` };
   const init = (...args: string[]) => runProgram(project, ["init", "--no-skill", ...args], env);
   const dry = await init("--dry-run", "--mcp", "cursor");
   expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining("mcpServers") });
@@ -46,7 +48,7 @@ test("--mcp has the installer put the server into each client's file, and takes 
 
 test("the installer's refusal is passed on, with its exit code", async () => {
   const project = projectWithMcp();
-  const env = { NODE_OPTIONS: "--conditions=tidebase-source" };
+  const env = { NODE_OPTIONS: `--conditions=tidebase-source --import=${TSX_HOOK}` };
   mkdirSync(join(project, ".cursor"));
   writeFileSync(join(project, ".cursor", "mcp.json"), "{");
   const refused = await runProgram(project, ["init", "--no-skill", "--mcp", "cursor"], env);

@@ -170,7 +170,7 @@ describe("a server on a store", () => {
     const { code, message, data } = await refusal(agent, "tidebase://docs/concept");
     expect(code).toBe(NOT_FOUND);
     expect(message).toMatch(
-      /Did you mean concepts\? Pages: readme, concepts, errors, .*webhooks\./,
+      /Did you mean concepts\? Pages: readme, .*concepts, errors, .*webhooks\./,
     );
     expect(data).toMatchObject({ code: "page_not_found", retryable: false });
   });
