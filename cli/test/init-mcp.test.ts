@@ -8,9 +8,8 @@ import { MCP_CLIENTS } from "../src/init/mcp.ts";
 import { runProgram, useFolder } from "./support/program.ts";
 
 const folder = useFolder();
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm/api")).href;
-/** The workspace's own program, which is found first, may have been built to load packages from their source. */
-const TSX_HOOK = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+/** Loads TypeScript, and packages from their source, in whichever program is found. */
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const MAIN = new URL("../../mcp-server/src/main.ts", import.meta.url).href;
 
 /** A project in which @tidebase/mcp is installed: its program is the one of this repository, from its source. */
@@ -20,14 +19,13 @@ function projectWithMcp(): string {
   mkdirSync(place, { recursive: true });
   const manifest = { name: "@tidebase/mcp", type: "module", bin: { "tidebase-mcp": "main.js" } };
   writeFileSync(join(place, "package.json"), JSON.stringify(manifest));
-  const load = `import { register } from ${JSON.stringify(TSX)};\nregister();\nawait import(${JSON.stringify(MAIN)});\n`;
-  writeFileSync(join(place, "main.js"), load);
+  writeFileSync(join(place, "main.js"), `await import(${JSON.stringify(MAIN)});\n`);
   return project;
 }
 
 test("--mcp has the installer put the server into each client's file, and takes it out again", async () => {
   const project = projectWithMcp();
-  const env = { NODE_OPTIONS: `--conditions=tidebase-source --import=${TSX_HOOK}` };
+  const env = { NODE_OPTIONS: `--conditions=tidebase-source --import=${TSX}` };
   const init = (...args: string[]) => runProgram(project, ["init", "--no-skill", ...args], env);
   const dry = await init("--dry-run", "--mcp", "cursor");
   expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining("mcpServers") });
@@ -48,7 +46,7 @@ test("--mcp has the installer put the server into each client's file, and takes 
 
 test("the installer's refusal is passed on, with its exit code", async () => {
   const project = projectWithMcp();
-  const env = { NODE_OPTIONS: `--conditions=tidebase-source --import=${TSX_HOOK}` };
+  const env = { NODE_OPTIONS: `--conditions=tidebase-source --import=${TSX}` };
   mkdirSync(join(project, ".cursor"));
   writeFileSync(join(project, ".cursor", "mcp.json"), "{");
   const refused = await runProgram(project, ["init", "--no-skill", "--mcp", "cursor"], env);

@@ -156,7 +156,7 @@ test.each<[string, Record<string, string>, string[]]>([
   ["TIDEBASE_READ_ONLY", { TIDEBASE_READ_ONLY: "1" }, []],
 ])("%s keeps the API of the embedded Postgres to itself", (_, env, options) =>
   withHome(async (home) => {
-    const { ask, call, stderr } = start(
+    const { ask, call, leave, stderr } = start(
       { TIDEBASE_HOME: home, TIDEBASE_PORT: "0", ...env },
       options,
       "/",
@@ -170,6 +170,7 @@ test.each<[string, Record<string, string>, string[]]>([
     );
     expect(accessReason).not.toContain("http://");
     expect(stderr()).not.toContain("HTTP API");
+    await leave(); // it would bring the Postgres back while its folder is taken away
   }),
 );
 
