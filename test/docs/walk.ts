@@ -1,6 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { stopCluster } from "@tidebase/core";
 import pg from "pg";
 import { missingLine } from "./output.ts";
 import { at, type Block, type Page } from "./pages.ts";
@@ -30,11 +32,13 @@ interface Walk {
 /** Does everything that the page says, from its top to its end. Throws at the first line that is not true. */
 export async function walk(page: Page, workspace: Workspace, databaseUrl: string): Promise<void> {
   const folder = await workspace.pageFolder(page.path.replaceAll(/\W/g, "-"));
+  const home = await mkdtemp(join(tmpdir(), "tidebase-docs-"));
   const inherited = INHERITED.map((name) => [name, process.env[name]]);
   const shell = await openShell(folder, {
     ...Object.fromEntries(inherited),
     PATH: workspace.path,
     HOME: folder,
+    TIDEBASE_HOME: home, // for pages that open a store of their own
     TIDEBASE_DATABASE_URL: databaseUrl,
     TIDEBASE_PORT: "0",
     ...{ SHELL: "/bin/sh", TERM: "dumb" },
@@ -45,6 +49,8 @@ export async function walk(page: Page, workspace: Workspace, databaseUrl: string
     for (const block of page.blocks) await step(state, block);
   } finally {
     await shell.end();
+    await stopCluster({ home });
+    await rm(home, { recursive: true, force: true });
   }
 }
 
