@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { operations } from "@tidebase/core";
+import { ERRORS, operations } from "@tidebase/core";
 import { TOOL_NAMES } from "../../mcp-server/src/tools/index.ts";
 import { type Page, ROOT } from "./pages.ts";
 import { faults, spansOf } from "./said.ts";
@@ -26,6 +26,7 @@ function filesBelow(folder: string): string[] {
 
 /** What the code knows by name. */
 export interface Known {
+  /** Codes, outcomes, events, operations, tables and columns: what the code says, not what it remarks. */
   readonly words: ReadonlySet<string>;
   readonly flags: ReadonlySet<string>;
   readonly variables: ReadonlySet<string>;
@@ -41,12 +42,24 @@ export function knownNames(): Known {
   const matches = (pattern: RegExp, where: string) => new Set(where.match(pattern) ?? []);
   const routes = operations.map(({ route }) => route);
   return {
-    words: new Set([...matches(/[a-z]\w*/gi, text), ...matches(/[a-z]\w*\.\w+/gi, text)]),
+    words: new Set([
+      ...Object.keys(ERRORS),
+      ...saidIn(text),
+      ...operations.map(({ name }) => name),
+    ]),
     flags: matches(/--[a-z][a-z-]*/g, text),
     variables: matches(/\bTIDEBASE_[A-Z_]*[A-Z]\b/g, text),
     routes: new Set(routes.map((route) => shapeOf(route))),
     nouns: new Set([...operations.map(({ name }) => name.split(".")[0] ?? ""), ...EVENT_NOUNS]),
   };
+}
+
+/** Quoted words, members and the words of statements; what stands in a comment names nothing. */
+function saidIn(text: string): string[] {
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)(\/\/|-- ).*$/gm, "");
+  const quoted = code.matchAll(/["'`]([a-z]\w*(?:\.\w+)?)["'`]/g);
+  const members = code.matchAll(/\b([a-z]+(?:_[a-z]+)+)\b(?=\??:|\s|,|\)|;|=)/g);
+  return [...quoted, ...members].map(([, word = ""]) => word);
 }
 
 /** The variables that a user can set: those that the rooms read. */
@@ -73,13 +86,13 @@ const EVENT_NOUNS = [
   "cleanup",
 ];
 
-/** What other programs call by such names; and an event whose name only SQL puts together. */
+/** What other programs, the examples and the reader's own call so; and an event whose name only SQL puts together. */
 const FOREIGN = new Set(
   `
   --omit --save-dev --global --env --format --single-transaction pg_stat_statements pg_stat_activity pg_dump pg_restore pg_isready startup_timeout_sec max_connections
   mcp_servers max_prepared_statements pool_mode next_server synchronous_commit default_transaction_read_only
   statement_timeout shared_preload_libraries max_client_conn default_pool_size ignore_startup_parameters
-  signal.copied server_lifetime track_commit_timestamp idle_in_transaction_session_timeout pg_basebackup pg_locks
+  signal.copied signal.aborted --day --batch --endpoint --issue server_lifetime track_commit_timestamp idle_in_transaction_session_timeout pg_basebackup pg_locks
   `.match(/\S+/g),
 );
 
@@ -105,12 +118,7 @@ export function nameFaults(page: Page, known: Known): string[] {
 
 function spanFaults(text: string, known: Known, own: ReadonlySet<string>): string[] {
   const flag = /^(--[a-z][a-z-]*)/.exec(text)?.[1];
-  if (
-    flag !== undefined &&
-    !FOREIGN.has(flag) &&
-    !known.flags.has(flag) &&
-    !known.words.has(flag.slice(2))
-  )
+  if (flag !== undefined && !FOREIGN.has(flag) && !known.flags.has(flag))
     return [`no program of ours has ${flag}.`];
   const route = /^(GET|POST|PUT|PATCH|DELETE) \/v1\/(<[^>]+>|[^\s<])+/.exec(text)?.[0];
   if (route !== undefined && !known.routes.has(shapeOf(route))) return [`there is no ${route}.`];
