@@ -164,9 +164,13 @@ test("a merge patch obeys RFC 7386: idempotent, and free of nulls in what it mer
   );
 });
 
+/** The library that applies patches here does nothing at these names; ours has a test below. */
+const guarded = /"(?:__proto__|constructor|prototype)":/;
+const plain = json.filter((value) => !guarded.test(JSON.stringify(value)));
+
 test("a difference applied to the one document gives the other", () => {
   fc.assert(
-    fc.property(json, json, (from, to) => {
+    fc.property(plain, plain, (from, to) => {
       const document = { whole: JSON.parse(JSON.stringify(from)) };
       const goal = { whole: JSON.parse(JSON.stringify(to)) };
       expect(
@@ -175,6 +179,21 @@ test("a difference applied to the one document gives the other", () => {
       expect(document).toEqual(goal);
     }),
   );
+});
+
+test("a difference names __proto__ and constructor as it names every other member", () => {
+  const [less, more] = ['{"constructor":1}', '{"constructor":2,"__proto__":{"a":1}}'].map((text) =>
+    JSON.parse(text),
+  );
+  const changed = { op: "replace", path: "/constructor" };
+  expect(patchBetween(less, more)).toEqual([
+    { ...changed, value: 2 },
+    { op: "add", path: "/__proto__", value: { a: 1 } },
+  ]);
+  expect(patchBetween(more, less)).toEqual([
+    { op: "remove", path: "/__proto__" },
+    { ...changed, value: 1 },
+  ]);
 });
 
 test("a difference of long lists takes time that grows with the lists", () => {
