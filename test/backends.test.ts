@@ -101,7 +101,7 @@ test("every read and every refusal is the same next to a database and over HTTP"
   await both("audit.list", { limit: 1 });
   await both("runs.get", { runId: "run_00000000-0000-7000-8000-000000000000" });
   await both("runs.get", { runId: "7" });
-  await both("runs.complete", { ...lease, result: 1 });
+  await both("runs.complete", { items: [{ ...lease, result: 1 }] });
   await both("steps.begin", { items: [{ ...lease, name: "late" }] });
 });
 
@@ -188,7 +188,7 @@ test("a write that is repeated over the other backend finds what the first recor
   await both("runs.suspend", { ...lease, waits: { signals: ["never sent"] } });
   const next = { runId, grantId: newGrant() };
   expect(await answer(far, "runs.begin", next)).toMatchObject({ outcome: "begun", epoch: 2 });
-  await both("runs.complete", { ...next, epoch: 2, result: { done: true } });
+  await both("runs.complete", { items: [{ ...next, epoch: 2, result: { done: true } }] });
 });
 
 test.each([

@@ -13,7 +13,7 @@ async function completed(): Promise<string> {
   const { runId } = await db.call("runs.create", { workflow: "w", input: "CANARY" });
   const grantId = newGrant();
   const { epoch } = await db.call("runs.begin", { runId, grantId });
-  await db.call("runs.complete", { runId, epoch, grantId, result: "CANARY" });
+  await db.complete({ runId, epoch, grantId }, { result: "CANARY" });
   return String(runId);
 }
 

@@ -32,7 +32,7 @@ test("--follow goes on with what happens and ends with the run, each event once"
   const lease = await db.begun();
   const followed = tidebase("events", lease.runId, "--follow", "--json");
   await db.call("steps.complete", { items: [{ ...lease, name: "draw", output: "\n" }] });
-  await db.call("runs.complete", { ...lease, result: null });
+  await db.complete(lease, { result: null });
   const ended = await followed;
   expect(ended).toMatchObject({ code: 0, stderr: "" });
   const events = linesOf(ended);

@@ -33,7 +33,7 @@ async function source(): Promise<string> {
     { name: "send", contract },
   ])
     await db.call("steps.complete", { items: [{ ...lease, ...item, output: item.name }] });
-  await db.call("runs.complete", { ...lease, result: 1 });
+  await db.complete(lease, { result: 1 });
   return String(runId);
 }
 

@@ -102,7 +102,7 @@ test("an export goes through a file, or through pipes, into another store, bit f
   const lease = await db.begun();
   const items = NASTY.map((output, n) => ({ ...lease, name: "say", key: String(n), output }));
   await db.call("steps.complete", { items });
-  await db.call("runs.complete", { ...lease, result: NASTY });
+  await db.complete(lease, { result: NASTY });
   const file = join(folder, "store.jsonl");
   const exported = await json(["db", "export", file], own(db.url));
   expect(exported).toMatchObject({ file, tables: { runs: 1, steps: NASTY.length } });

@@ -32,19 +32,29 @@ function isPosition([at = "", id = ""]: readonly string[]): boolean {
 
 /**
  * The rows of one page, of a statement that was asked for one more than `limit`, and the cursor that
- * asks for the next; null at the end. `position` and the id tell where a row stands.
+ * asks for the next; null at the end. `position` and the id tell where a row stands; `stopped` where a
+ * statement stopped looking that found no full page: the next goes on there.
  */
 export function pageOf<Row extends { position: string }>(
   rows: readonly Row[],
   idOf: (row: Row) => string,
-  { limit, filters }: { limit: number; filters: object },
+  {
+    limit,
+    filters,
+    stopped,
+  }: {
+    limit: number;
+    filters: object;
+    stopped?: readonly string[] | undefined;
+  },
 ): { page: Omit<Row, "position">[]; nextCursor: string | null } {
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   const more = rows.length > limit && last !== undefined;
+  const next = more ? [last.position, idOf(last)] : stopped;
   return {
     page: shown.map(({ position: _, ...row }) => row),
-    nextCursor: more ? writeCursor([last.position, idOf(last)], filters) : null,
+    nextCursor: next === undefined ? null : writeCursor(next, filters),
   };
 }
 

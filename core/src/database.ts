@@ -1,5 +1,6 @@
 import { type ConnectionOptions, openConnections, sqlState } from "./connections.ts";
 import { TidebaseError } from "./errors.ts";
+import { gather } from "./gather.ts";
 import { type Batch, bind, bindItems, type Statement } from "./statement.ts";
 import { runsTouched } from "./touched.ts";
 
@@ -92,10 +93,10 @@ export function openDatabase(options: ConnectionOptions): Database {
         work(asker((statement, values) => send(statement, values))),
       ),
     );
-  const batch: Database["batch"] = async <Item extends object, Row>(
+  const settleBatch = async <Item extends object, Row>(
     statement: Batch<Item, Row>,
     items: readonly Item[],
-  ) => {
+  ): Promise<(Settled<Row> | Refused)[]> => {
     const { lone } = statement;
     if (lone !== undefined && items.length === 1) {
       const one = ([item]: readonly Item[]) => query(lone, bind(lone.parameters, item as Item));
@@ -105,6 +106,14 @@ export function openDatabase(options: ConnectionOptions): Database {
     return settleItems(statement.name, items, (some, turn) =>
       ask(statement, bindItems(statement.parameters, some), runsToLock(turn, some)),
     );
+  };
+  const gathering = new Map<string, (items: readonly never[]) => Promise<unknown[]>>();
+  const batch: Database["batch"] = (statement, items) => {
+    if (statement.shared !== true) return settleBatch(statement, items);
+    const gathered =
+      gathering.get(statement.name) ?? gather((some: typeof items) => settleBatch(statement, some));
+    gathering.set(statement.name, gathered);
+    return gathered(items as readonly never[]) as ReturnType<typeof settleBatch<never, never>>;
   };
   const readOnly = options.readOnly ?? false;
   return { ...asking, locked, batch, readOnly, close: connections.close };

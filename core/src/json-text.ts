@@ -36,9 +36,14 @@ function stringify(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch (cause) {
-    const issues = [{ path: "", message: "a payload must not be nested deeper than 2,000 levels" }];
-    throw new TidebaseError("input_invalid", { issues, cause });
+    throw tooDeep(cause);
   }
+}
+
+/** What is said of a payload whose writing ran out of stack. */
+export function tooDeep(cause: unknown): TidebaseError {
+  const issues = [{ path: "", message: "a payload must not be nested deeper than 2,000 levels" }];
+  return new TidebaseError("input_invalid", { issues, cause });
 }
 
 /** Declares a member that the wire shows as `schema` and core holds as JsonText. */

@@ -15,7 +15,7 @@ import {
 } from "./gates/operations.ts";
 import {
   beginRun,
-  completeRun,
+  completeRuns,
   failRun,
   heartbeat,
   releaseRun,
@@ -124,7 +124,7 @@ export const operations: readonly AnyOperation[] = [
   watchRuns,
   releaseRun,
   suspendRun,
-  completeRun,
+  completeRuns,
   failRun,
   getRun,
   listRuns,

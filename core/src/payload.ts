@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type JsonText, unread } from "./json-text.ts";
+import { type JsonText, payloadText, unread } from "./json-text.ts";
 import type { Limits } from "./limits.ts";
 
 /** NUL and lone surrogates cannot be stored in a `text` column without changing them. */
@@ -70,4 +70,18 @@ export function checkPayload(
   const limitBytes = context.limits.payloadBytes;
   const bytes = texts.reduce((sum, text) => sum + (text?.bytes ?? 0), 0);
   if (bytes > limitBytes) throw context.fail("payload_too_large", { field, bytes, limitBytes });
+}
+
+/**
+ * A value and what JSON cannot say of it as they are stored, or undefined when both together are larger than a
+ * payload may be.
+ */
+export function fitting(
+  value: unknown,
+  meta: unknown,
+  { payloadBytes }: Limits,
+): { value: JsonText | undefined; meta: JsonText | undefined } | undefined {
+  const texts = { value: payloadText(value), meta: payloadText(meta) };
+  const bytes = (texts.value?.bytes ?? 0) + (texts.meta?.bytes ?? 0);
+  return bytes <= payloadBytes ? texts : undefined;
 }

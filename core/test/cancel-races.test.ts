@@ -69,7 +69,7 @@ const acts = {
   },
   complete: {
     setup: running,
-    act: ({ lease }: Subject) => call("runs.complete", { ...lease, result: 1 }),
+    act: ({ lease }: Subject) => db.complete(lease, { result: 1 }),
     alone: "completed",
   },
   fail: {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { openCore } from "../src/index.ts";
-import { local, newGrant, operationNamed, useDatabase } from "./support/database.ts";
+import { completing, local, newGrant, operationNamed, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
 const ROUNDS = Number(process.env["TIDEBASE_CHILD_ROUNDS"] ?? 40);
@@ -18,7 +18,7 @@ async function children(call: Call, parent: Lease, ...keys: string[]): Promise<L
   const { results } = await call("children.create", { ...parent, children: given });
   return Promise.all((results as Lease[]).map(({ runId }) => begin(call, runId)));
 }
-const complete = (lease: Lease) => db.call("runs.complete", lease);
+const { complete } = db;
 const fail = (lease: Lease) => db.call("runs.fail", { ...lease, error: { message: "no" } });
 const cancel = ({ runId }: Lease) => db.cancel(runId);
 const suspend = (lease: Lease, waits: object) => db.call("runs.suspend", { ...lease, waits });
@@ -117,8 +117,8 @@ async function race(call: Call, parent: Lease, round: number): Promise<void> {
     call("runs.heartbeat", { items: [b, a, parent] }),
     call("steps.complete", { items: [step(a, one), step(parent, one)] }),
     call("steps.complete", { items: [step(parent, two), step(b, two)] }),
-    round % 2 === 0 ? call("runs.complete", a) : call("runs.fail", failing),
-    call("runs.complete", b),
+    round % 2 === 0 ? completing(call)(a) : call("runs.fail", failing),
+    completing(call)(b),
     children(call, parent, `${round} c`),
   ]);
 }

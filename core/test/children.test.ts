@@ -23,8 +23,7 @@ async function begin(runId: string, actor?: Parameters<typeof db.call>[2]): Prom
   return { runId, epoch: Number(epoch), grantId };
 }
 const error = { message: "no luck" };
-const complete = (lease: Lease, result: unknown = null) =>
-  db.call("runs.complete", { ...lease, result });
+const complete = (lease: Lease, result: unknown = null) => db.complete(lease, { result });
 const fail = (lease: Lease) => db.call("runs.fail", { ...lease, error });
 const suspend = (lease: Lease, waits: object) => db.call("runs.suspend", { ...lease, waits });
 const run = async ({ runId }: { runId: string }) =>

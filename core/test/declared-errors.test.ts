@@ -16,7 +16,7 @@ async function cancelled(): Promise<{ runId: string; epoch: number; grantId: str
 }
 async function completed(): Promise<string> {
   const lease = await db.begun();
-  await db.call("runs.complete", lease);
+  await db.complete(lease);
   return lease.runId;
 }
 async function erased(): Promise<string> {
@@ -201,10 +201,6 @@ const provoked: Record<string, Record<string, () => Promise<object>>> = {
     workflow_mismatch: async () => onRun(db.pending(), { grantId: newGrant(), workflow: "other" }),
   },
   "runs.release": refusals({}),
-  "runs.complete": {
-    ...refusals({}),
-    payload_too_large: async () => ({ ...(await db.begun()), result: LARGE }),
-  },
   "runs.suspend": {
     ...refusals({ waits: { signals: ["s"] } }),
     wait_not_found: async () => ({

@@ -7,7 +7,7 @@ import { claim, dueDeliveries as due } from "../src/deliveries/sql.ts";
 import { startPulse } from "../src/pulse.ts";
 
 import { readAllowList, resolveName } from "../src/webhooks/address.ts";
-import { newGrant, useDatabase } from "./support/database.ts";
+import { completing, newGrant, useDatabase } from "./support/database.ts";
 import { answerWith, type Receiver, senderOf, useReceivers } from "./support/receiver.ts";
 
 const db = useDatabase();
@@ -240,7 +240,7 @@ test("a day of failures makes a delivery dead, the run says so, and it can be se
   const runId = await run(workflow);
   const lease = { runId, grantId: newGrant() };
   const { epoch } = await call("runs.begin", lease);
-  await call("runs.complete", { ...lease, epoch });
+  await completing(call)({ ...lease, epoch });
   dispatcher();
   await soon(
     async () => {

@@ -100,7 +100,7 @@ async function gates(lease: Lease): Promise<void> {
 /** A run, a child that nothing else is written to, and everything that any operation writes about a run. */
 async function eventful(end: "completed" | "cancelled"): Promise<string> {
   const source = await db.begun();
-  await call("runs.complete", source);
+  await db.complete(source);
   const forked = await call("runs.fork", {
     ...{ runId: source.runId, dryRun: false, reason: C, input: { C }, inputMeta: { C } },
   });
@@ -127,7 +127,7 @@ async function eventful(end: "completed" | "cancelled"): Promise<string> {
   await call("timers.set", { ...lease, name: N, key: N, ms: 5 });
   await database.maybe(quarantine, { sweep: "due_waits", runId, message: C });
   if (end === "completed") {
-    await call("runs.complete", { ...lease, result: { C }, resultMeta: { C } });
+    await db.complete(lease, { result: { C }, resultMeta: { C } });
     return runId;
   }
   await call("runs.cancel", { runId, reason: C });
@@ -207,7 +207,7 @@ async function completed(more: object = {}): Promise<Lease> {
   const lease = await begin(String(runId));
   await call("steps.complete", { items: [{ ...lease, name: "s", output: { C } }] });
   await call("state.write", { ...lease, kind: "set", value: { C } });
-  await call("runs.complete", { ...lease, result: { C } });
+  await db.complete(lease, { result: { C } });
   return lease;
 }
 
@@ -343,9 +343,9 @@ test("what is not final is not erased, nor below what is not; a tree all or not 
   const [first = "", ...others] = (results as { runId: string }[]).map(({ runId }) => runId);
   expect(await refusal(erase(parent.runId))).toBe("run_not_final");
   const lease = await begin(first);
-  await call("runs.complete", { ...lease, result: { C } });
+  await db.complete(lease, { result: { C } });
   expect(await refusal(erase(first))).toBe("run_not_final"); // its parent could read it
-  await call("runs.complete", { ...parent, result: { C } });
+  await db.complete(parent, { result: { C } });
   const error = await erase(parent.runId, { tree: true }).catch((thrown) => thrown);
   expect(error).toMatchObject({
     code: "run_not_final",
@@ -367,7 +367,7 @@ test("a decided gate changes to its erased form alone, and only with its run", a
     { gateId: opened.gateId, digest: opened.digest, decision: "approved", note: C },
     ada,
   );
-  await call("runs.complete", lease);
+  await db.complete(lease);
   const attempt = (change: string) =>
     db.pool
       .query(`update tidebase.gates set ${change} where gate_id = $1`, [uuidOf(opened.gateId)])
@@ -429,7 +429,7 @@ test("an erase sees what was written while it waited", async () => {
     uuidOf(lease.runId),
   ]);
   await call("state.write", { ...lease, kind: "set", value: { C } });
-  await call("runs.complete", lease);
+  await db.complete(lease);
   const erasing = erase(lease.runId);
   await db.blocked(1);
   const insert =

@@ -36,7 +36,7 @@ test("a follower sees every event once and in order, to the end of the run", asy
     await db.call("steps.complete", {
       items: [{ ...lease, name: "s", key: String(n), output: n }],
     });
-  await db.call("runs.complete", lease);
+  await db.complete(lease);
   expect((await following).map(({ seq }) => seq)).toEqual(
     Array.from({ length: 33 }, (_, n) => n + 1),
   );
@@ -57,7 +57,7 @@ test("two processes on one store: what one writes, a follower of the other sees"
 
 test("a follower that has seen the end of a final run is not kept waiting", async () => {
   const lease = await db.begun();
-  await db.call("runs.complete", lease);
+  await db.complete(lease);
   expect(await collect(db.core.follow(lease.runId, 3, new AbortController().signal))).toEqual([]);
 });
 

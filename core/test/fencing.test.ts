@@ -8,7 +8,7 @@ type Lease = { runId: string; epoch: number; grantId: string };
 /** How to call each fenced operation; a new one without an entry fails the first test. */
 const calls: Record<string, (lease: Lease) => object> = {
   "runs.heartbeat": (lease) => ({ items: [lease] }),
-  "runs.complete": (lease) => ({ ...lease, result: "zombie" }),
+  "runs.complete": (lease) => ({ items: [{ ...lease, result: "zombie" }] }),
   "runs.suspend": (lease) => ({ ...lease, waits: { signals: ["zombie"] } }),
   "gates.open": (lease) => ({ ...lease, name: "zombie", prompt: "May I?" }),
   "timers.set": (lease) => ({ ...lease, name: "zombie", ms: 1 }),

@@ -75,7 +75,7 @@ test("a fork goes on like any run: kept steps replay, the rest executes, it ends
   });
   expect(results).toMatchObject([{ outcome: "replayed", output: "look" }, { outcome: "execute" }]);
   await complete(held, "charge", "anew");
-  await db.call("runs.complete", { ...held, result: "other" });
+  await db.complete(held, { result: "other" });
   expect(await journal(runId)).toEqual({ look: "look", charge: "anew" });
   expect(await journal(lease.runId)).toEqual({ look: "look", charge: "charge" });
 });
@@ -112,7 +112,7 @@ test("a source in any status can be forked, and its row stays as it was", async 
         [runId.slice(4)],
       ),
     failed: (lease) => db.call("runs.fail", { ...lease, error: { message: "no" } }),
-    completed: (lease) => db.call("runs.complete", lease),
+    completed: (lease) => db.complete(lease),
     cancelled: ({ runId }) => db.call("runs.cancel", { runId }),
   };
   for (const [status, end] of Object.entries(ends)) {
@@ -204,7 +204,7 @@ test("the same call with the same forkRunId finds the same fork, also after the 
 test("a fork waits for nobody who holds the source, and what commits meanwhile is in it or not as a whole", async () => {
   const lease = await finished(["one"], {}, true);
   const release = await db.hold(lease.runId);
-  const ending = db.call("runs.complete", { ...lease, result: 1 });
+  const ending = db.complete(lease, { result: 1 });
   await db.blocked(1);
   const made = await fork(lease, { atSeq: 3 });
   await release();

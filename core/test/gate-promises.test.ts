@@ -58,7 +58,7 @@ test("a gate opened while its run completes is closed with it, and nobody decide
   const release = await db.hold(lease.runId);
   const opening = db.gate(lease);
   await db.blocked(1);
-  const completing = db.call("runs.complete", lease);
+  const completing = db.complete(lease);
   await db.blocked(2);
   await release();
   const gate = (await opening) as Gate;
@@ -754,7 +754,7 @@ test("a gate that was shown as closed does not expire later", async () => {
   const release = await db.hold(lease.runId);
   const opening = db.gate(lease, { expiresInMs: 60_000 });
   await db.blocked(1);
-  const completing = db.call("runs.complete", lease);
+  const completing = db.complete(lease);
   await db.blocked(2);
   await release();
   const gate = (await opening) as Gate;
@@ -831,7 +831,7 @@ test("the documented view and the list of closed gates know a gate that its run'
   const release = await db.hold(lease.runId);
   const opening = db.gate(lease);
   await db.blocked(1);
-  const completing = db.call("runs.complete", lease);
+  const completing = db.complete(lease);
   await db.blocked(2);
   await release();
   const { gateId } = await opening;

@@ -100,7 +100,7 @@ test("the end of a run and a decision at once: the first of them stands", async 
   expect(
     await atOnce(
       lease.runId,
-      () => db.call("runs.complete", lease),
+      () => db.complete(lease),
       () => decide(gate, "approved"),
     ),
   ).toEqual(["completed", "gate_already_resolved"]);
@@ -110,7 +110,7 @@ test("the end of a run and a decision at once: the first of them stands", async 
   await atOnce(
     next.runId,
     () => decide(late, "approved"),
-    () => db.call("runs.complete", next),
+    () => db.complete(next),
   );
   expect(await status(late)).toBe("approved");
 });

@@ -372,7 +372,7 @@ test("an approver gives a gate more time, or ends it", async () => {
 test("a run's end closes its open gates, and nobody decides them any more", async () => {
   const lease = await db.begun();
   const gate = await db.gate(lease);
-  await db.call("runs.complete", lease);
+  await db.complete(lease);
   await expect(decide(gate, "approved")).rejects.toMatchObject({
     ...{ code: "gate_already_resolved", data: { gateStatus: "closed" } },
   });

@@ -50,9 +50,7 @@ test("a lapsed lease is kept until somebody ends it: a late heartbeat and a late
   });
   expect(results).toEqual([{ outcome: "completed" }]);
   await db.advance("1 hour");
-  expect(await db.call("runs.complete", { ...lease, result: "late" })).toEqual({
-    outcome: "completed",
-  });
+  expect(await db.complete(lease, { result: "late" })).toEqual({ outcome: "completed" });
 });
 
 test("a takeover costs an attempt and is told by the event, with the code version of each begin", async () => {
@@ -115,19 +113,37 @@ test("a begin that waited for the completion answers with the result", async () 
 test("a result and what the SDK says of it share one limit, and the run stays as it was", async () => {
   const lease = await db.begun();
   const half = "x".repeat(600_000);
-  await expect(
-    db.call("runs.complete", { ...lease, result: half, resultMeta: half }),
-  ).rejects.toMatchObject({
-    code: "payload_too_large",
-    data: { field: "result", bytes: 1_200_004, limitBytes: 1_048_576 },
+  await expect(db.complete(lease, { result: half, resultMeta: half })).rejects.toMatchObject({
+    code: "result_too_large",
+    data: { limitBytes: 1_048_576 },
   });
   expect(await status(lease.runId)).toBe("running");
+});
+
+test("ends of many runs in one call: each has its own outcome, in the order of the items", async () => {
+  const [first, foreign, large, last] = await Promise.all([1, 2, 3, 4].map(() => db.begun()));
+  const items = [
+    { ...first, result: "first" },
+    { ...foreign, grantId: newGrant(), result: "foreign" },
+    { ...large, result: "x".repeat(1_100_000) },
+    { ...last, result: "last" },
+  ];
+  expect((await db.call("runs.complete", { items }))["results"]).toEqual([
+    { outcome: "completed" },
+    { outcome: "lease_lost" },
+    { outcome: "result_too_large", limitBytes: 1_048_576 },
+    { outcome: "completed" },
+  ]);
+  const { result } = await db.call("runs.get", { runId: last?.runId, include: ["result"] });
+  expect(result).toBe("last");
+  const left = [foreign, large].map((lease) => status(lease?.runId ?? ""));
+  expect(await Promise.all(left)).toEqual(["running", "running"]);
 });
 
 test("a completed run stays completed: a repeat gets the same answer, the table refuses any other status", async () => {
   const lease = await db.begun();
   for (const result of [1, 2]) {
-    expect(await db.call("runs.complete", { ...lease, result })).toEqual({ outcome: "completed" });
+    expect(await db.complete(lease, { result })).toEqual({ outcome: "completed" });
   }
   expect(await db.call("runs.begin", { runId: lease.runId, grantId: newGrant() })).toMatchObject({
     result: 1,

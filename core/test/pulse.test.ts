@@ -376,7 +376,7 @@ test("a queue has work when a claim would find some: not paused, not full, not l
   const { touched } = hub();
   touched([runId]);
   await expect.poll(() => messages).toEqual([runId]);
-  await db.call("runs.complete", { runId, grantId, epoch: Number(claimed.epoch) });
+  await db.complete({ runId, grantId, epoch: Number(claimed.epoch) });
   touched([runId]); // its end made room
   await expect
     .poll(() => messages.some((one) => one.split(",").includes(`queue:${full}`)))

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { newGrant, useDatabase } from "./support/database.ts";
 
-const { advance, begun, call, pool } = useDatabase();
+const { advance, begun, call, complete, pool } = useDatabase();
 
 interface Enqueued {
   readonly runId: string;
@@ -72,7 +72,7 @@ test("a dedupe key has one active run; when that ends, the next is made", async 
   expect(second).toEqual({ ...first, status: "queued", outcome: "deduplicated" });
   const [grant] = await claim("dedupe");
   if (grant === undefined) throw new Error("nothing claimed");
-  await call("runs.complete", lease(grant));
+  await complete(lease(grant));
   expect(await enqueue({ queue: "dedupe", dedupeKey: "acme" })).toMatchObject({
     outcome: "created",
   });
@@ -253,7 +253,7 @@ test("a queue's limits: slots, slots of a key, claims a minute", async () => {
   await enqueueAll([{ queue: "slots" }, { queue: "slots" }, { queue: "slots" }]);
   const held = await claim("slots");
   expect(held).toHaveLength(2);
-  await call("runs.complete", lease(held[0] as Granted));
+  await complete(lease(held[0] as Granted));
   expect(await claim("slots")).toHaveLength(1);
 
   await call("queues.update", { queue: "keys", keyConcurrency: 1 });
@@ -283,7 +283,7 @@ test("a suspended run holds no slot, and is queued again when it wakes", async (
   await call("signals.send", { runId: sleeper.runId, name: "go", payload: 1 });
   expect(await run(sleeper.runId)).toMatchObject({ status: "queued", attempts: 0 });
   expect(await claim("sleepy")).toEqual([]);
-  await call("runs.complete", lease(second));
+  await complete(lease(second));
   expect(await claim("sleepy")).toMatchObject([{ runId: sleeper.runId, epoch: 2, attempts: 0 }]);
 });
 

@@ -71,7 +71,7 @@ test("the next action is the command of the resume hint, when there is one", asy
 
 test("a final run is final", async () => {
   const lease = await db.begun();
-  await db.call("runs.complete", { ...lease, result: 1 });
+  await db.complete(lease, { result: 1 });
   expect(await verdictOf(lease.runId)).toMatchObject({ answer: "final", next: { action: "none" } });
 });
 
@@ -120,7 +120,7 @@ test("recover is refused on a live run with its holder, and on a final one", asy
     code: "run_leased",
     data: { leaseLeftMs: expect.any(Number) },
   });
-  await db.call("runs.complete", { runId, epoch: 1, grantId });
+  await db.complete({ runId, epoch: 1, grantId });
   await expect(db.call("runs.recover", { runId })).rejects.toMatchObject({ code: "run_completed" });
   const { runId: cancelled } = await db.begun();
   await db.cancel(cancelled);

@@ -54,7 +54,7 @@ async function ended(
   lease?: Lease,
 ): Promise<string> {
   const { runId, ...grant } = lease ?? (await db.begun());
-  if (how === "complete") await call("runs.complete", { runId, ...grant });
+  if (how === "complete") await db.complete({ runId, ...grant });
   else if (how === "fail") await call("runs.fail", { runId, ...grant, error: { message: "x" } });
   else await call("runs.cancel", { runId });
   return runId;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { migrate, openCore, pendingMigrations, toJson } from "../src/index.ts";
-import { local, newGrant, operationNamed, useDatabase } from "./support/database.ts";
+import { completing, local, newGrant, operationNamed, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
 
@@ -33,7 +33,7 @@ test("two stores in one database do not see each other", async () => {
   const lease = { runId, epoch, grantId };
   await call("steps.complete", { items: [{ ...lease, name: "s", output: 1 }] });
   await call("state.write", { ...lease, kind: "set", value: 1 });
-  expect(await call("runs.complete", lease)).toEqual({ outcome: "completed" });
+  expect(await completing(call)(lease)).toEqual({ outcome: "completed" });
   expect((await call("runs.list", {})).runs).toHaveLength(1);
 
   await db.advance("2 minutes");
@@ -48,7 +48,7 @@ test("two stores in one database do not see each other", async () => {
 test("the views are the store's stable face", async () => {
   const lease = await db.begun();
   await db.call("steps.complete", { items: [{ ...lease, name: "s", key: "1", output: { a: 1 } }] });
-  await db.call("runs.complete", { ...lease, result: "done" });
+  await db.complete(lease, { result: "done" });
   const rows = async (view: string, columns: string) =>
     (
       await db.pool.query(`select ${columns} from tidebase.${view} where run_id = $1 order by 1`, [

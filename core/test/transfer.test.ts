@@ -47,7 +47,7 @@ beforeAll(async () => {
     target: { type: "t", id: "1" },
   };
   await db.call("state.write", state);
-  await db.call("runs.complete", { ...lease, result: NASTY });
+  await db.complete(lease, { result: NASTY });
   await db.call("runs.create", { workflow: "w", input: NASTY, tags: ['a,"{b', "c"], metadata: {} });
   await db.call("keys.create", { name: "ops", scopes: ["read", "operate"], expiresInMs: 60_000 });
   await db.advance("1 day 02:03:04.000005");

@@ -330,8 +330,8 @@ test("a day begins at midnight of UTC by the database's clock, wherever its sess
   ]);
   const client = await db.pool.connect();
   await client.query("set timezone = 'Pacific/Auckland'"); // the 7th for both
-  const asked = bind(usage.totalsOfStore.parameters, { workflow: "days", by: "day", limit: 9 });
-  const { rows } = await client.query(usage.totalsOfStore.text, asked);
+  const asked = bind(usage.totalsOfWorkflows.parameters, { workflow: "days", by: "day", limit: 9 });
+  const { rows } = await client.query(usage.totalsOfWorkflows.text, asked);
   client.release(true);
   expect(rows[0].groups).toMatchObject([{ group: "2031-05-07" }, { group: "2031-05-06" }]);
   expect(await days({ limit: 1 })).toEqual([[["2031-05-07", "2"]], true]);

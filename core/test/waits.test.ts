@@ -42,7 +42,7 @@ test("a suspended run holds no lease, costs no attempt, and says what it waits f
     answer: "waiting_on_human",
     next: { action: "resolve_gate", gates: [gate.gateId], signals: ["paid"], until: wakeAt },
   });
-  expect(await refusal(db.call("runs.complete", lease))).toBe("lease_lost");
+  expect(await refusal(db.complete(lease))).toBe("lease_lost");
   expect(await refusal(db.call("runs.recover", { runId: lease.runId }))).toBe("run_waiting");
 });
 
@@ -160,7 +160,7 @@ test("a signal with a key is sent once; a run that is over takes none", async ()
     db.call("signals.send", { runId, name: "paid", key: "k", payload });
   const { seq } = await send(1);
   expect(await send(2)).toEqual({ runId, seq, recorded: true });
-  await db.call("runs.complete", lease);
+  await db.complete(lease);
   expect(await refusal(db.call("signals.send", { runId, name: "paid" }))).toBe("run_completed");
   expect(await send(3), "what was sent before is answered").toMatchObject({ recorded: true });
 });

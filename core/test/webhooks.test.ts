@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { fillsOutbox, judge, pauseAfter, retryAfterMs } from "../src/deliveries/rules.ts";
-import { newGrant, operationNamed, useDatabase } from "./support/database.ts";
+import { completing, newGrant, operationNamed, useDatabase } from "./support/database.ts";
 import { senderOf, useReceivers } from "./support/receiver.ts";
 
 const db = useDatabase();
@@ -36,7 +36,7 @@ async function whole(workflow: string, more: object = {}): Promise<string> {
   const lease = { ...begun, epoch: (await call("runs.begin", begun))["epoch"] };
   await call("steps.complete", { items: [{ ...lease, name: "s", output: 1 }] });
   await call("state.write", { ...lease, kind: "set", value: 1 });
-  await call("runs.complete", lease);
+  await completing(call)(lease);
   return String(runId);
 }
 

@@ -84,10 +84,10 @@ test("SIGTERM finishes what is under way, sends streams away and exits 0", async
   const blocker = await db.pool.connect();
   await blocker.query("begin");
   await blocker.query("select from tidebase.runs where run_id = $1 for update", [runId.slice(4)]);
-  const underWay = send(`${url}/v1/runs/${runId}/complete`, {
+  const underWay = send(`${url}/v1/runs/complete`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ epoch, grantId }),
+    body: JSON.stringify({ items: [{ runId, epoch, grantId }] }),
   });
   await untilBlocked(db.pool, "runs.complete");
   program.child.kill("SIGTERM");

@@ -171,9 +171,9 @@ test("closing finishes what is under way and refuses what comes later", async ()
   const { runId, epoch, grantId } = await db.begun();
   await blocker.query("begin");
   await blocker.query("select from tidebase.runs where run_id = $1 for update", [runId.slice(4)]);
-  const body = JSON.stringify({ epoch, grantId });
+  const body = JSON.stringify({ items: [{ runId, epoch, grantId }] });
   const headers = { "content-type": "application/json" };
-  const underWay = send(`${own.url}/v1/runs/${runId}/complete`, { method: "POST", headers, body });
+  const underWay = send(`${own.url}/v1/runs/complete`, { method: "POST", headers, body });
   await expect
     .poll(
       async () =>

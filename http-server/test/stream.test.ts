@@ -23,22 +23,10 @@ afterAll(async () => {
 const address = (server: RunningServer, runId: string) =>
   `${server.url}/v1/runs/${runId}/events/stream`;
 
-async function complete({
-  runId,
-  epoch,
-  grantId,
-}: {
-  runId: string;
-  epoch: number;
-  grantId: string;
-}) {
-  await db.call("runs.complete", { runId, epoch, grantId });
-}
-
 test("a reader gets every event once and in order, then a comment, then the end", async () => {
   const run = await db.begun();
   const reading = readStream(address(one, run.runId));
-  await complete(run);
+  await db.complete(run);
   const { events, text } = await reading;
   const known = await json(fetch(`${one.url}/v1/runs/${run.runId}/events`));
   expect(events.map(({ data }) => data)).toEqual(known["events"]);
@@ -57,7 +45,7 @@ test("events committed through another server arrive too, while the reader waits
     body: JSON.stringify({ grantId }),
   });
   const { epoch } = (await begun.json()) as { epoch: number };
-  await complete({ runId, epoch, grantId });
+  await db.complete({ runId, epoch, grantId });
   const { events } = await waiting;
   expect(events.map(({ event }) => event)).toEqual(["run.created", "run.begun", "run.completed"]);
 });
@@ -66,7 +54,7 @@ test("Last-Event-ID goes on where the reader left off, on any server, and wins o
   const run = await db.begun();
   const first = await readStream(address(one, run.runId), {}, (events) => events.length >= 1);
   const last = String(first.events[0]?.id);
-  await complete(run);
+  await db.complete(run);
   const rest = await readStream(`${address(two, run.runId)}?after=0`, { "last-event-id": last });
   expect(rest.events.map(({ id }) => id)).toEqual([2, 3]);
   const byQuery = await readStream(`${address(two, run.runId)}?after=2`);
@@ -75,7 +63,7 @@ test("Last-Event-ID goes on where the reader left off, on any server, and wins o
 
 test("who has seen the end is told not to come back", async () => {
   const run = await db.begun();
-  await complete(run);
+  await db.complete(run);
   expect((await readStream(`${address(one, run.runId)}?after=3`)).status).toBe(204);
 });
 
@@ -126,7 +114,7 @@ test("a quiet stream sends comments, and its headers keep proxies from holding i
 test("a position beyond the end waits for the event after it", async () => {
   const run = await db.begun();
   const reading = readStream(`${address(one, run.runId)}?after=2`);
-  await complete(run);
+  await db.complete(run);
   expect((await reading).events.map(({ id }) => id)).toEqual([3]);
 });
 

@@ -105,7 +105,7 @@ test("closing cuts short what is under way: streams, long polls and a blocked wr
     );
   const polling = post("/v1/queues/default/claim", { grantId: newGrant(), waitMs: 30_000 });
   const release = await db.hold(runId);
-  const blocked = post(`/v1/runs/${runId}/complete`, { epoch, grantId });
+  const blocked = post("/v1/runs/complete", { items: [{ runId, epoch, grantId }] });
   await db.blocked(1);
   const since = performance.now();
   await close();

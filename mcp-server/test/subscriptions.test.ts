@@ -188,7 +188,7 @@ test.concurrent("what is followed ends with the session, and at the end of the r
   for (const each of [gone, agent]) await each.subscribe(uriOf(one));
   await watcher.subscribe(uriOf(control));
   await gone.client.close();
-  await db.call("runs.complete", { ...one, result: null });
+  await db.complete(one, { result: null });
   await until(() => agent.count(uriOf(one)) === 1);
   await seen(watcher, control);
   const asked = [gone.asked(), agent.asked()];

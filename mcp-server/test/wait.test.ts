@@ -76,7 +76,7 @@ describe.each(["database", "server"] as const)("next to a %s", (kind) => {
       failureClass: "workflow_error",
     });
     const completed = await db.begun();
-    await db.call("runs.complete", { ...completed, result: null });
+    await db.complete(completed, { result: null });
     for (const { runId } of [failing, completed])
       expect(
         await agent.call("tidebase_wait_for_run", { runId, until: "end", timeoutMs: 50_000 }),

@@ -43,11 +43,11 @@ export interface Operations {
     output: { outcome: "waiting" | "resumeNow"; wakeAt: string | null };
     error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "wait_not_found";
   };
-  /** End the run with its result. */
+  /** End runs with their results, any number of them in one commit. */
   "runs.complete": {
-    input: { runId: string; epoch: number; grantId: string; result?: unknown; resultMeta?: unknown; orphanedSteps?: ReadonlyArray<{ name: string; key: string }> };
-    output: { outcome: "completed" };
-    error: "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused" | "payload_too_large";
+    input: { items: ReadonlyArray<{ runId: string; epoch: number; grantId: string; result?: unknown; resultMeta?: unknown; orphanedSteps?: ReadonlyArray<{ name: string; key: string }> }> };
+    output: { results: ReadonlyArray<{ outcome: "completed" | "result_too_large" | "run_not_found" | "run_cancelled" | "lease_lost" | "input_refused"; limitBytes?: number }> };
+    error: never;
   };
   /** End this attempt with its error; the run rests in `failed`, or goes back to its queue while attempts are left. */
   "runs.fail": {
@@ -449,7 +449,7 @@ export const routes = {
   "runs.watch": "POST /v1/runs/watch",
   "runs.release": "POST /v1/runs/:runId/release",
   "runs.suspend": "POST /v1/runs/:runId/suspend",
-  "runs.complete": "POST /v1/runs/:runId/complete",
+  "runs.complete": "POST /v1/runs/complete",
   "runs.fail": "POST /v1/runs/:runId/fail",
   "runs.get": "GET /v1/runs/:runId",
   "runs.list": "GET /v1/runs",

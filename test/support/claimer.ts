@@ -28,7 +28,14 @@ async function end(lease: object): Promise<void> {
   if (choice === 0) return;
   if (choice <= 2) await execute("runs.fail", { ...lease, error: { message: "unlucky" } });
   else if (choice <= 4) await execute("runs.release", lease);
-  else await execute("runs.complete", lease);
+  else await complete(lease);
+}
+
+async function complete(lease: object): Promise<void> {
+  const { results } = await execute("runs.complete", { items: [lease] });
+  const [answer] = results as { outcome: string }[];
+  if (answer?.outcome !== "completed" && answer?.outcome !== "lease_lost")
+    throw new Error(`The end of a run was answered with ${answer?.outcome}.`);
 }
 
 async function claimOnce(): Promise<void> {

@@ -123,7 +123,7 @@ async function work(queue: string, signal: AbortSignal, takesMs: () => number): 
     const claimed = await db.call("queues.claim", { queue, grantId, limit: 100, waitMs: 200 });
     await sleep(takesMs());
     for (const { runId, epoch } of claimed["runs"] as { runId: string; epoch: number }[]) {
-      const done = db.call("runs.complete", { runId, epoch, grantId });
+      const done = db.complete({ runId, epoch, grantId });
       await done.then(
         () => ended++,
         () => {}, // it was superseded meanwhile

@@ -1,6 +1,6 @@
 import type { Scope } from "@tidebase/core";
 import { afterAll, expect, test } from "vitest";
-import { newGrant, useDatabase } from "../../core/test/support/database.ts";
+import { completing, newGrant, useDatabase } from "../../core/test/support/database.ts";
 import { type Caller, callerAt } from "../support/callers.ts";
 import { type ServerProcess, startServerProcess } from "../support/servers.ts";
 
@@ -25,7 +25,7 @@ async function holder(call: Caller, signal: AbortSignal): Promise<number> {
     for (const { runId, epoch } of claimed["runs"] as { runId: string; epoch: number }[]) {
       const lease = { runId, epoch, grantId };
       if (turn % 3 === 0) await call("runs.fail", { ...lease, error: { message: "no" } });
-      else if (turn % 3 === 1) await call("runs.complete", lease);
+      else if (turn % 3 === 1) await completing(call)(lease);
       else await db.call("runs.cancel", { runId });
       ended += 1;
     }

@@ -91,7 +91,7 @@ const rivals: Rival[] = [
       const { epoch } = await call("runs.begin", { runId, grantId });
       const children = [{ name: "c", workflow: "w" }];
       await call("children.create", { runId, grantId, epoch, children });
-      await call("runs.complete", { runId, grantId, epoch });
+      await db.complete({ runId, grantId, epoch });
     },
     late: "run_not_found",
     saves: true,

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { newGrant, useDatabase } from "../../core/test/support/database.ts";
+import { completing, newGrant, useDatabase } from "../../core/test/support/database.ts";
 import { type Caller, callerAt } from "../support/callers.ts";
 import { end } from "../support/process.ts";
 import { randomOf, seedOf } from "../support/random.ts";
@@ -225,7 +225,8 @@ test(`${REQUESTS} requests on one run and its children, ${AT_ONCE} at a time ove
             kind: "patch",
             value: { [`n${n}`]: n },
           }).then(() => {}),
-    (n: number) => at(n)("runs.complete", { ...(children[n] as Lease), result: n }).then(() => {}),
+    (n: number) =>
+      results(at(n)("runs.complete", { items: [{ ...(children[n] as Lease), result: n }] })),
   ];
   const work = kinds.flatMap((kind) => Array.from({ length: 80 }, (_, n) => () => kind(n)));
   for (let n = work.length - 1; n > 0; n--) {
@@ -276,7 +277,7 @@ test("the key that works on a child cannot approve its parent's gate, whatever i
   const { gateId, digest } = gate as { gateId: string; digest: string };
   const decision = { gateId, digest, decision: "approved" };
   await expect(child("gates.resolve", decision)).rejects.toMatchObject({ code: "gate_own_run" });
-  await child("runs.complete", held);
+  await completing(child)(held);
   await expect(child("gates.resolve", decision)).rejects.toMatchObject({ code: "gate_own_run" });
   expect(await human("gates.resolve", decision)).toMatchObject({ gate: { status: "approved" } });
 });

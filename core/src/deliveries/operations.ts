@@ -31,12 +31,15 @@ export const listDeliveries = operation({
   async run({ db, fail }, { cursor, limit, ...filters }) {
     const after = cursor === undefined ? undefined : readCursor(cursor, filters);
     if (after === "invalid") throw fail("cursor_invalid");
-    const rows = await db.many(deliveries.list, {
-      ...filters,
-      beforeAt: after?.[0],
-      beforeId: after?.[1],
-      limit: limit + 1,
-    });
+    const rows = await db.many(
+      filters.runId === undefined ? deliveries.list : deliveries.listOfRun,
+      {
+        ...filters,
+        beforeAt: after?.[0],
+        beforeId: after?.[1],
+        limit: limit + 1,
+      },
+    );
     const { page, nextCursor } = pageOf(rows, ({ deliveryId }) => deliveryId, { limit, filters });
     return { deliveries: page, nextCursor };
   },

@@ -3,47 +3,62 @@ import { notQuarantined, setAside } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
 import { fragment, statement } from "../statement.ts";
 
-/** Newest first; one row more than the page tells that there is another. */
-export const list = statement<
-  {
-    status?: string | undefined;
-    webhookId?: string | undefined;
-    runId?: string | undefined;
-    beforeAt?: string | undefined;
-    beforeId?: string | undefined;
-    limit: number;
-  },
-  {
-    deliveryId: string;
-    webhookId: string;
-    webhook: string;
-    runId: string;
-    seq: number;
-    type: string;
-    status: "pending" | "delivered" | "dead";
-    attempts: number;
-    dueAt: string;
-    createdAt: string;
-    expiresAt: string;
-    endedAt: string | null;
-    lastStatus: number | null;
-    lastError: string | null;
-    position: string;
-  }
->("deliveries.list")`
-  with page as materialized (
-    select * from tidebase.deliveries d
-     where (d.created_at, d.delivery_id) < (coalesce($before_at::timestamptz, 'infinity'),
-          coalesce($before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-       and ($status::text is null or d.status = $status::text)
-       and ($webhook_id::uuid is null or d.webhook_id = $webhook_id::uuid)
-       and ($run_id::uuid is null or d.run_id = $run_id::uuid)
-     order by d.created_at desc, d.delivery_id desc limit $limit::int
-  )
-  select d.delivery_id, d.webhook_id, w.name as webhook, d.run_id, d.seq, d.type, d.status, d.attempts, d.due_at,
+interface Page {
+  status?: string | undefined;
+  webhookId?: string | undefined;
+  runId?: string | undefined;
+  beforeAt?: string | undefined;
+  beforeId?: string | undefined;
+  limit: number;
+}
+
+interface Listed {
+  deliveryId: string;
+  webhookId: string;
+  webhook: string;
+  runId: string;
+  seq: number;
+  type: string;
+  status: "pending" | "delivered" | "dead";
+  attempts: number;
+  dueAt: string;
+  createdAt: string;
+  expiresAt: string;
+  endedAt: string | null;
+  lastStatus: number | null;
+  lastError: string | null;
+  position: string;
+}
+
+const before = fragment`(created_at, delivery_id) < (coalesce($before_at::timestamptz, 'infinity'),
+          coalesce($before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))`;
+
+const newest = fragment`order by d.created_at desc, d.delivery_id desc`;
+
+const shown = fragment`select d.delivery_id, d.webhook_id, w.name as webhook, d.run_id, d.seq, d.type, d.status, d.attempts, d.due_at,
     d.created_at, d.expires_at, d.ended_at, d.last_status, d.last_error,
     (d.created_at at time zone 'UTC')::text || 'Z' as position
-    from page d join tidebase.webhooks w using (webhook_id) order by d.created_at desc, d.delivery_id desc`;
+    from page d cross join lateral (select name from tidebase.webhooks where webhook_id = d.webhook_id limit 1) w ${newest}`;
+
+/** Newest first; one row more than the page tells that there is another. */
+export const list = statement<Page, Listed>("deliveries.list")`
+  with page as materialized (
+    select d.* from tidebase.webhooks w cross join unnest(case when $status::text is null
+        then '{pending,delivered,dead}'::text[] else array[$status::text] end) s (status)
+      cross join lateral (
+        select * from tidebase.deliveries where webhook_id = w.webhook_id and status = s.status and ${before}
+         order by created_at desc, delivery_id desc limit $limit::int) d
+     where $webhook_id::uuid is null or w.webhook_id = $webhook_id::uuid
+     ${newest} limit $limit::int
+  ) ${shown}`;
+
+/** The same, of one run. */
+export const listOfRun = statement<Page, Listed>("deliveries.list_of_run")`
+  with page as materialized (
+    select d.* from (select * from tidebase.deliveries where run_id = $run_id::uuid offset 0) d
+     where ($status::text is null or d.status = $status::text) and ($webhook_id::uuid is null or d.webhook_id = $webhook_id::uuid)
+       and ${before} ${newest} limit $limit::int
+  ) ${shown}`;
 
 /** Makes a dead delivery due now, with a new day before it. No row when it is unknown. */
 export const redeliver = statement<

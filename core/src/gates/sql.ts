@@ -115,23 +115,33 @@ interface Page {
   readonly gateFloor?: string | undefined;
 }
 
-const page = fragment`select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.status, g.prompt, g.risk,
+const after = fragment`(g.opened_at, g.gate_id) > (coalesce($after_at::timestamptz, '-infinity'),
+        coalesce($after_id::uuid, '00000000-0000-0000-0000-000000000000'))
+       and ($name::text is null or g.name = $name::text) and ($key::text is null or g.key = $key::text)
+       and ($workflow::text is null or (select r.workflow from tidebase.runs r where r.run_id = g.run_id) = $workflow::text)`;
+
+const oldest = fragment`order by g.opened_at, g.gate_id`;
+
+const shown = fragment`select g.gate_id, g.run_id, r.workflow, g.name, g.key, g.status, g.prompt, g.risk,
     ${required} as required, g.approvals, ${approvalCount} as votes, g.opened_at, g.expires_at, g.decided_at, g.decided_by,
     (g.opened_at at time zone 'UTC')::text || 'Z' as position
-    from tidebase.gates g join tidebase.runs r using (run_id) cross join floor
-   where g.status = any ($statuses::text[])
-     and (g.opened_at, g.gate_id) > (coalesce($after_at::timestamptz, '-infinity'),
-        coalesce($after_id::uuid, '00000000-0000-0000-0000-000000000000'))
-     and ($name::text is null or g.name = $name::text) and ($key::text is null or g.key = $key::text)
-     and ($workflow::text is null or r.workflow = $workflow::text)`;
+    from floor cross join found cross join lateral (select * from tidebase.gates where gate_id = found.gate_id limit 1) g
+    cross join lateral (select workflow from tidebase.runs where run_id = g.run_id limit 1) r ${oldest}`;
 
-/** Oldest first, across runs. */
+/** Oldest first, across runs: merges a walk of each status. */
 export const list = statement<Page, GateSummary & { position: string }>("gates.list")`
-  with ${withFloor} ${page} order by g.opened_at, g.gate_id limit $limit::int`;
+  with ${withFloor}, found as materialized (
+    select g.gate_id from unnest($statuses::text[]) s (status) cross join lateral (
+      select g.gate_id, g.opened_at from tidebase.gates g where g.status = s.status and ${after} ${oldest} limit $limit::int) g
+     ${oldest} limit $limit::int
+  ) ${shown}`;
 
 /** Oldest first, of one run. */
 export const listOfRun = statement<Page, GateSummary & { position: string }>("gates.list_of_run")`
-  with ${withFloor} ${page} and g.run_id = $run_id::uuid order by g.opened_at, g.gate_id limit $limit::int`;
+  with ${withFloor}, found as materialized (
+    select g.gate_id from (select * from tidebase.gates where run_id = $run_id::uuid offset 0) g
+     where g.status = any ($statuses::text[]) and ${after} ${oldest} limit $limit::int
+  ) ${shown}`;
 
 /** The gate as whoever decides it finds it, under its run's lock; with what only core may know. */
 export const asked = statement<

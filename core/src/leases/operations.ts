@@ -3,12 +3,20 @@ import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
 import { payloadText, unread } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { checkPayload, Name, oneLine, Payload, StoredPayload } from "../payload.ts";
+import { checkPayload, fitting, Name, oneLine, StoredPayload } from "../payload.ts";
 import { FAILURE_CLASSES, RecordedError, RunId } from "../runs/schema.ts";
 import { JournalPage, Unfinished } from "../steps/schema.ts";
 import * as steps from "../steps/sql.ts";
 import { Holder, machineOf, ResumeHint } from "./holder.ts";
-import { GrantId, Lease, LeaseMs, REFUSALS } from "./schema.ts";
+import {
+  GrantId,
+  Lease,
+  LeaseMs,
+  OrphanedSteps,
+  REFUSALS,
+  RunCompleteOutcome,
+  RunCompletion,
+} from "./schema.ts";
 import * as leases from "./sql.ts";
 
 /*
@@ -168,44 +176,38 @@ export const releaseRun = operation({
   },
 });
 
-const OrphanedSteps = z
-  .array(z.strictObject({ name: Name, key: Name }))
-  .max(50)
-  .default([])
-  .describe("Recorded steps this attempt never asked for, although it runs other code.");
-
-export const completeRun = operation({
+export const completeRuns = operation({
   name: "runs.complete",
-  summary: "End the run with its result.",
-  route: "POST /v1/runs/:runId/complete",
+  summary: "End runs with their results, any number of them in one commit.",
+  route: "POST /v1/runs/complete",
   effect: "write",
   scope: "work",
   fenced: true,
   because: "Only the holder knows the result; a stale worker must not end the run.",
-  input: z.strictObject({
-    ...Lease.shape,
-    result: Payload.optional(),
-    resultMeta: Payload.optional(),
-    orphanedSteps: OrphanedSteps,
+  input: z.strictObject({ items: z.array(RunCompletion).min(1).max(1000) }),
+  output: z.strictObject({
+    results: z.array(
+      z.strictObject({ outcome: RunCompleteOutcome, limitBytes: z.int().optional() }),
+    ),
   }),
-  output: z.strictObject({ outcome: z.literal("completed") }),
-  errors: [...REFUSALS, "payload_too_large"],
-  async run(context, { orphanedSteps, ...item }) {
-    const { db, fail } = context;
-    const result = payloadText(item.result);
-    const resultMeta = payloadText(item.resultMeta);
-    checkPayload("result", [result, resultMeta], context);
-    const [row] = await db.batch(leases.complete, [
-      {
-        ...item,
-        result,
-        resultMeta,
-        orphaned: orphanedSteps.length === 0 ? undefined : orphanedSteps,
-      },
-    ]);
-    if (row?.outcome !== "completed")
-      throw fail(row?.outcome ?? "run_not_found", { runId: item.runId });
-    return { outcome: row.outcome };
+  errors: [],
+  async run({ db, limits }, { items }) {
+    const texts = items.map(({ result, resultMeta }) => fitting(result, resultMeta, limits));
+    const kept = items.flatMap(({ orphanedSteps, ...lease }, index) => {
+      const text = texts[index];
+      if (text === undefined) return [];
+      const orphaned = orphanedSteps.length === 0 ? undefined : orphanedSteps;
+      return [{ ...lease, result: text.value, resultMeta: text.meta, orphaned }];
+    });
+    const rows = kept.length === 0 ? [] : await db.batch(leases.complete, kept);
+    const answers = rows.values();
+    return {
+      results: texts.map((text) =>
+        text === undefined
+          ? { outcome: "result_too_large" as const, limitBytes: limits.payloadBytes }
+          : { outcome: answers.next().value?.outcome ?? "input_refused" },
+      ),
+    };
   },
 });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Name, Payload } from "../payload.ts";
 import { RunId, UUID } from "../runs/schema.ts";
 
 export const GrantId = z
@@ -18,3 +19,19 @@ export const LeaseMs = z
   .min(100)
   .max(3_600_000)
   .describe("Length of the lease in milliseconds.");
+
+export const OrphanedSteps = z
+  .array(z.strictObject({ name: Name, key: Name }))
+  .max(50)
+  .default([])
+  .describe("Recorded steps this attempt never asked for, although it runs other code.");
+
+export const RunCompletion = z.strictObject({
+  ...Lease.shape,
+  result: Payload.optional(),
+  resultMeta: Payload.optional(),
+  orphanedSteps: OrphanedSteps,
+});
+export type RunCompletion = z.output<typeof RunCompletion>;
+
+export const RunCompleteOutcome = z.enum(["completed", "result_too_large", ...REFUSALS]);

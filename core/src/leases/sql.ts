@@ -1,7 +1,7 @@
 import type { JsonText } from "../json-text.ts";
 import { notQuarantined } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
-import { batch, fragment, items, statement } from "../statement.ts";
+import { batch, fragment, items, sharedBatch, statement } from "../statement.ts";
 import {
   earlierKeys,
   family,
@@ -123,7 +123,9 @@ export const payloadsAndUnfinished = statement<
     from tidebase.runs r left join tidebase.payloads p using (run_id) where r.run_id = $run_id::uuid`;
 
 /** Extends leases, never resurrects one, appends no event. */
-export const heartbeat = batch<Lease, { i: number; outcome: Refused | "held" }>("runs.heartbeat")`
+export const heartbeat = sharedBatch<Lease, { i: number; outcome: Refused | "held" }>(
+  "runs.heartbeat",
+)`
   with ${items(lease)}, ${held}, beaten as (
     update tidebase.runs r set lease_expires_at = tidebase.now() + r.lease_ms * interval '1 ms'
       from held where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced
@@ -169,13 +171,13 @@ export const release = batch<
 const orphans = fragment`jsonb_strip_nulls(jsonb_build_object('orphanedSteps', orphaned::jsonb))`;
 
 /** A repeated request under the grant that completed the run gets the same answer. */
-export const complete = batch<
+export const complete = sharedBatch<
   Lease & { result?: unknown; resultMeta?: unknown; orphaned?: unknown },
   { i: number; outcome: Refused | "completed" }
 >("runs.complete")`
   with ${items({ ...lease, result: "text", result_meta: "text", orphaned: "text" })}, ${heldWithParents}, ended as (
     update tidebase.runs r
-       set status = 'completed', last_seq = r.last_seq + 1, lease_expires_at = null, ended_at = tidebase.now()
+       set status = 'completed', last_seq = r.last_seq + 1, lease_expires_at = null, ended_at = (select tidebase.now())
       from held where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced
     returning r.run_id, r.last_seq, held.result, held.result_meta, held.orphaned
   ), kept as (
@@ -184,7 +186,7 @@ export const complete = batch<
       error = null, error_message = null
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, last_seq, 'run.completed', tidebase.now(), nullif(${orphans}, '{}') from ended
+    select run_id, last_seq, 'run.completed', (select tidebase.now()), nullif(${orphans}, '{}') from ended
   )
   select i, case when held.granted and held.status = 'completed' then 'completed' ${refused}
       else 'completed' end as outcome

@@ -6,7 +6,7 @@ import type { Database } from "../database.ts";
 import { isAway } from "../failure.ts";
 import { Holder, machineOf } from "../leases/holder.ts";
 import { GrantId, LeaseMs } from "../leases/schema.ts";
-import { operation } from "../operation.ts";
+import { type Actor, operation } from "../operation.ts";
 import { Name } from "../payload.ts";
 import * as recovery from "../recovery/sql.ts";
 import { conflictWith } from "../runs/conflict.ts";
@@ -46,34 +46,16 @@ export const enqueueRuns = operation({
   }),
   errors: ["payload_too_large", "webhook_not_found"],
   async run(context, { items }) {
-    const { db, actor, limits, fail } = context;
+    const { db, fail } = context;
     const names = [...new Set(items.flatMap(({ webhooks = [] }) => webhooks))];
     if (names.length > 0) {
       const unknown = await db.many(queues.unknownWebhooks, { names });
       if (unknown.length > 0)
         throw fail("webhook_not_found", { webhooks: unknown.map(({ name }) => name) });
     }
-    const bodies: object[] = [];
     const rows = await db.batch(
       queues.enqueue,
-      items.map(({ backoff, ...item }) => {
-        const { workflow, idempotencyKey, queue, dedupeKey, concurrencyKey, webhooks = [] } = item;
-        const more = { queue, dedupeKey, concurrencyKey };
-        const { body, ...content } = contentOf(item, context, more);
-        bodies.push({ ...body, workflow, idempotencyKey });
-        return {
-          ...item,
-          ...content,
-          runId: item.runId ?? `run_${uuid()}`,
-          tags: JSON.stringify(content.tags),
-          webhooks: JSON.stringify(webhooks),
-          backoffMinMs: backoff?.minMs,
-          backoffMaxMs: backoff?.maxMs,
-          backoffFactor: backoff?.factor,
-          maxSteps: limits.steps,
-          actor: actor.name,
-        };
-      }),
+      items.map((item) => jobOf(item, context).job),
     );
     const results = rows.map(
       (row): EnqueueResult =>
@@ -86,10 +68,45 @@ export const enqueueRuns = operation({
     );
     for (const [index, result] of conflicts.slice(0, COMPARED_MAX))
       if (result.runId !== undefined)
-        result.differs = await conflictWith(db, result.runId, { ...bodies[index] });
+        result.differs = await conflictWith(
+          db,
+          result.runId,
+          jobOf(items[index] as EnqueueItem, context).body,
+        );
     return { results };
   },
 });
+
+/** The row of a new run, and the body that its idempotency key stands for. */
+function jobOf(
+  item: EnqueueItem,
+  context: Parameters<typeof contentOf>[1] & { readonly actor: Actor },
+): { job: queues.NewJob; body: Record<string, unknown> } {
+  const { workflow, idempotencyKey, queue, dedupeKey, concurrencyKey, backoff } = item;
+  const content = contentOf(item, context, { queue, dedupeKey, concurrencyKey });
+  const job = {
+    runId: item.runId ?? `run_${uuid()}`,
+    ...{ workflow, queue, idempotencyKey, dedupeKey, concurrencyKey },
+    input: content.input,
+    inputMeta: content.inputMeta,
+    metadata: content.metadata,
+    tags: JSON.stringify(content.tags),
+    webhooks: JSON.stringify(item.webhooks ?? []),
+    bodyHash: content.bodyHash,
+    priority: item.priority,
+    runAt: item.runAt,
+    delayMs: item.delayMs,
+    ttlMs: item.ttlMs,
+    deadlineMs: item.deadlineMs,
+    maxAttempts: item.maxAttempts,
+    backoffMinMs: backoff?.minMs,
+    backoffMaxMs: backoff?.maxMs,
+    backoffFactor: backoff?.factor,
+    maxSteps: context.limits.steps,
+    actor: context.actor.name,
+  };
+  return { job, body: { ...content.body, workflow, idempotencyKey } };
+}
 
 /** Conflicts of one call that are looked into: payloads are read for it. */
 const COMPARED_MAX = 100;

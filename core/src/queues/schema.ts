@@ -56,6 +56,7 @@ export const EnqueueItem = z
     ({ delayMs, runAt }) => delayMs === undefined || runAt === undefined,
     "takes delayMs or runAt, not both",
   );
+export type EnqueueItem = z.output<typeof EnqueueItem>;
 
 /** How one run was queued. */
 export const EnqueueResult = z.strictObject({

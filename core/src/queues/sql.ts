@@ -6,7 +6,8 @@ import type { Run } from "../runs/schema.ts";
 import { batch, type Fragment, fragment, items, statement } from "../statement.ts";
 import type { Queue } from "./schema.ts";
 
-interface NewJob {
+/** A new run of a queue, as its row is made. */
+export interface NewJob {
   readonly runId: string;
   readonly workflow: string;
   readonly queue: string;
@@ -70,8 +71,9 @@ export const enqueue = batch<
   })}
   select made.i, made.run_id, made.status, made.outcome
     from tidebase.enqueue_runs((select array_agg(row(run_id, workflow, queue, input, input_meta, metadata,
-        array(select json_array_elements_text(tags::json)),
-        array(select webhook_id from tidebase.webhooks w where w.name in (select json_array_elements_text(webhooks::json))),
+        case when tags = '[]' then '{}' else array(select json_array_elements_text(tags::json)) end,
+        case when webhooks = '[]' then '{}' else array(select webhook_id from tidebase.webhooks w
+          where w.name in (select json_array_elements_text(webhooks::json))) end,
         idempotency_key, body_hash, dedupe_key, priority, run_at, delay_ms, ttl_ms, deadline_ms, max_attempts,
         backoff_min_ms, backoff_max_ms, backoff_factor, concurrency_key, null, null, null, false, max_steps, actor
       )::tidebase.new_run order by i) from item)) made
@@ -117,11 +119,12 @@ export const claim = statement<
   with seen as (
     insert into tidebase.workers as w (worker_id, queue, holder, version, seen_at)
     select $worker_id::uuid, $queue::text, $holder::text, $version::text, tidebase.now() where $worker_id::uuid is not null
+       and (select true from tidebase.workers known where (known.queue, known.worker_id) = ($queue::text, $worker_id::uuid)
+         and known.seen_at >= (select tidebase.now()) - interval '10 seconds') is null
     on conflict (queue, worker_id) do update set holder = excluded.holder, version = excluded.version, seen_at = excluded.seen_at
-      where w.seen_at < excluded.seen_at - interval '10 seconds'
     returning worker_id
   ), forgotten as (
-    delete from tidebase.workers w using seen where w.queue = $queue::text and w.seen_at < tidebase.now() - interval '1 day'
+    delete from tidebase.workers w using seen where w.queue = $queue::text and w.seen_at < (select tidebase.now()) - interval '1 day'
   ), claimed as materialized (
     select * from tidebase.claim($queue::text, $grant_id::uuid, $limit::int, $lease_ms::int, $workflows::text[], false, $run_ids::uuid[])
   ), noted as (
@@ -132,7 +135,7 @@ export const claim = statement<
     returning h.run_id, h.previous_version
   ), logged as (
     insert into tidebase.events (run_id, seq, type, at, data)
-    select run_id, seq, 'run.begun', tidebase.now(), jsonb_strip_nulls(jsonb_build_object(
+    select run_id, seq, 'run.begun', (select tidebase.now()), jsonb_strip_nulls(jsonb_build_object(
       'epoch', epoch, 'queue', $queue::text, 'version', $version::text, 'machine', $machine::text)) from claimed where fresh
   )
   select c.run_id, c.epoch, c.lease_ms, c.attempts, c.workflow,
@@ -186,11 +189,12 @@ export const pushable = fragment`tidebase.queues q join tidebase.webhooks h usin
      where h.disabled_at is null and coalesce(h.closed_until <= (select tidebase.now()), true)
        and ${claimableBy("pushes")}`;
 
-/** Names of queues by a walk over the index: one probe for each. */
+/** Names of queues by a walk over the index: one probe for each, of each status that is not final. */
 const names = fragment`recursive live as (
-    (select queue from tidebase.runs where queue is not null and status not in ('completed', 'cancelled') order by queue limit 1)
+    select s.status, (select r.queue from tidebase.runs r where r.status = s.status and r.queue is not null order by r.queue limit 1)
+      as queue from unnest('{pending,queued,running,waiting,interrupted,failed}'::text[]) s (status)
     union all
-    select (select r.queue from tidebase.runs r where r.queue > live.queue and r.status not in ('completed', 'cancelled')
+    select live.status, (select r.queue from tidebase.runs r where r.status = live.status and r.queue > live.queue
       order by r.queue limit 1) from live where live.queue is not null
   ), named as (
     select queue from live where queue is not null
@@ -198,21 +202,22 @@ const names = fragment`recursive live as (
     union select queue from tidebase.workers where seen_at > tidebase.now() - interval '1 minute'
   )`;
 
+const counted = (status: Fragment) =>
+  fragment`(select count(*) from tidebase.runs r where r.status = ${status} and r.queue = named.queue)`;
+
 const facts = fragment`named.queue, q.paused_at, q.paused_by, q.concurrency, q.key_concurrency, q.rate_per_minute,
-    w.name as webhook, n.ready, n.delayed, n.running, n.waiting, n.failed, n.oldest_ready_ms,
+    w.name as webhook, n.ready, n.delayed, ${counted(fragment`'running'`)} as running, ${counted(fragment`'waiting'`)} as waiting,
+    ${counted(fragment`'failed'`)} as failed, n.oldest_ready_ms,
     (select count(*) from tidebase.workers w where w.queue = named.queue and w.seen_at > tidebase.now() - interval '1 minute')
       as workers`;
 
 const around = fragment`left join tidebase.queues q on q.queue = named.queue
     left join tidebase.webhooks w on w.webhook_id = q.webhook_id
     cross join lateral (
-      select count(*) filter (where status = 'queued' and run_at <= tidebase.now()) as ready,
-        count(*) filter (where status = 'queued' and run_at > tidebase.now()) as delayed,
-        count(*) filter (where status = 'running') as running, count(*) filter (where status = 'waiting') as waiting,
-        count(*) filter (where status = 'failed') as failed,
-        ceil(extract(epoch from tidebase.now() - min(run_at) filter (where status = 'queued' and run_at <= tidebase.now()))
-          * 1000)::float8 as oldest_ready_ms
-        from tidebase.runs r where r.queue = named.queue and r.status not in ('completed', 'cancelled')
+      select count(*) filter (where run_at <= clock.now) as ready, count(*) filter (where run_at > clock.now) as delayed,
+        ceil(extract(epoch from max(clock.now) - min(run_at) filter (where run_at <= clock.now)) * 1000)::float8 as oldest_ready_ms
+        from (select tidebase.now() as now offset 0) clock
+          join tidebase.runs r on r.status = 'queued' and r.queue = named.queue
     ) n`;
 
 /** By name, after the one given. */

@@ -7,7 +7,8 @@ import { Verdict } from "../recovery/schema.ts";
 import { readVerdict } from "../recovery/verdict.ts";
 import { conflictWith } from "./conflict.ts";
 import { contentOf, OwnCreation, Tag } from "./creation.ts";
-import { FAILURE_CLASSES, Run, RunId, RunSummary, Status, StepCounts } from "./schema.ts";
+import { findRuns } from "./list.ts";
+import { FAILURE_CLASSES, Run, RunId, RunSummary, STATUSES, Status, StepCounts } from "./schema.ts";
 import * as runs from "./sql.ts";
 
 /*
@@ -123,15 +124,16 @@ export const listRuns = operation({
   async run({ db, fail }, { cursor, limit, ...filters }) {
     const after = cursor === undefined ? undefined : readCursor(cursor, filters);
     if (after === "invalid") throw fail("cursor_invalid");
-    const { forkedFrom, ...others } = filters;
-    const rows = await db.many(runs.list, {
+    const { forkedFrom, status, ...others } = filters;
+    const { rows, stopped } = await findRuns(db, {
       ...others,
+      status: status === undefined ? STATUSES : [...new Set(status)],
       forkedFromRunId: forkedFrom,
       beforeAt: after?.[0],
       beforeId: after?.[1],
       limit: limit + 1,
     });
-    const { page, nextCursor } = pageOf(rows, ({ runId }) => runId, { limit, filters });
+    const { page, nextCursor } = pageOf(rows, ({ runId }) => runId, { limit, filters, stopped });
     return { runs: page, nextCursor };
   },
 });

@@ -1,6 +1,7 @@
 import type { JsonText } from "../json-text.ts";
-import { fragment, statement } from "../statement.ts";
-import type { Run, RunSummary, StepCounts } from "./schema.ts";
+import { statement } from "../statement.ts";
+import { around, summary } from "./columns-sql.ts";
+import type { Run, StepCounts } from "./schema.ts";
 
 /** `again`: lost to a row that is newer than this snapshot. */
 export const create = statement<
@@ -96,16 +97,6 @@ export const payloads = statement<
 export const exists = statement<{ runId: string }, { runId: string }>("runs.exists")`
   select run_id from tidebase.runs where run_id = $run_id::uuid`;
 
-/** The columns of RunSummary; `r`, `p` and `e` are runs, payloads and the run's last event. */
-const summary = fragment`r.run_id, r.workflow, r.status, r.failure_class, r.attempts, r.tags, r.last_seq, r.queue, r.parent_run_id,
-    r.created_at, coalesce(e.at, r.created_at) as updated_at, r.lease_expires_at,
-    coalesce(r.status = 'running' and r.lease_expires_at <= tidebase.now(), false) as lease_over,
-    p.error_message, case when r.forked_from_run_id is not null then
-      jsonb_build_object('runId', 'run_' || r.forked_from_run_id, 'atSeq', r.forked_at_seq) end as forked_from`;
-
-const around = fragment`left join tidebase.payloads p on p.run_id = r.run_id
-    left join tidebase.events e on (e.run_id, e.seq) = (r.run_id, r.last_seq)`;
-
 /** The run with its steps counted by what they mean now. */
 export const get = statement<{ runId: string }, Run & StepCounts>("runs.get")`
   select ${summary}, r.epoch, r.idempotency_key, p.metadata, h.version, h.holder, h.resume_hint, p.error, r.waits, r.wake_at,
@@ -124,43 +115,6 @@ export const get = statement<{ runId: string }, Run & StepCounts>("runs.get")`
     ) s
    where r.run_id = $run_id::uuid`;
 
-/** Newest first; one row more than the page tells that there is another. */
-export const list = statement<
-  {
-    status?: readonly string[] | undefined;
-    workflow?: string | undefined;
-    queue?: string | undefined;
-    parentRunId?: string | undefined;
-    forkedFromRunId?: string | undefined;
-    tag?: string | undefined;
-    failureClass?: string | undefined;
-    idempotencyKey?: string | undefined;
-    search?: string | undefined;
-    since?: string | undefined;
-    until?: string | undefined;
-    beforeAt?: string | undefined;
-    beforeId?: string | undefined;
-    limit: number;
-  },
-  RunSummary & { position: string }
->("runs.list")`
-  select ${summary}, (r.created_at at time zone 'UTC')::text || 'Z' as position
-    from tidebase.runs r ${around}
-   where (r.created_at, r.run_id) < (coalesce($before_at::timestamptz, 'infinity'),
-        coalesce($before_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-     and r.created_at >= coalesce($since::timestamptz, '-infinity')
-     and r.created_at < coalesce($until::timestamptz, 'infinity')
-     and ($status::text[] is null or r.status = any ($status::text[]))
-     and ($workflow::text is null or r.workflow = $workflow::text)
-     and ($queue::text is null or r.queue = $queue::text)
-     and ($parent_run_id::uuid is null or r.parent_run_id = $parent_run_id::uuid)
-     and ($forked_from_run_id::uuid is null or r.forked_from_run_id = $forked_from_run_id::uuid)
-     and ($tag::text is null or r.tags @> array[$tag::text])
-     and ($failure_class::text is null or r.failure_class = $failure_class::text)
-     and ($idempotency_key::text is null or r.idempotency_key = $idempotency_key::text)
-     and ($search::text is null or strpos(lower(p.error_message), lower($search::text)) > 0)
-   order by r.created_at desc, r.run_id desc limit $limit::int`;
-
 /** What is not final, and what needs somebody. */
 export const overview = statement<
   object,
@@ -175,20 +129,29 @@ export const overview = statement<
   }
 >("runs.overview")`
   with live as materialized (
-    select run_id, workflow, status, failure_class, last_seq, created_at,
-      coalesce(status = 'running' and lease_expires_at <= tidebase.now(), false) as lease_over
-      from tidebase.runs where status not in ('completed', 'cancelled')
-  ), worst as (
-    select live.run_id, workflow, status, failure_class, coalesce(e.at, live.created_at) as at
-      from live left join tidebase.events e on (e.run_id, e.seq) = (live.run_id, live.last_seq)
-     where status in ('failed', 'interrupted') or lease_over
+    select s.status, (select count(*) from tidebase.runs r where r.status = s.status) as n
+      from unnest('{pending,queued,running,waiting,interrupted,failed}'::text[]) s (status)
+  ), lapsed as materialized (
+    select run_id from tidebase.runs where status = 'running' and lease_expires_at <= (select tidebase.now())
+  ), concerned as (   -- each kind by an index of its own, so many of its latest that the newest twenty of all are among them
+    -- unless an event came to a run long after it had ended
+    (select run_id from tidebase.runs where status = 'failed' order by ended_at desc limit 40)
+    union all
+    (select run_id from tidebase.runs where status = 'interrupted' order by created_at desc, run_id desc limit 200)
+    union all
+    select run_id from lapsed
+  ), worst as materialized (
+    select r.run_id, r.workflow, r.status, r.failure_class, coalesce(e.at, r.created_at) as at
+      from concerned c cross join lateral (select * from tidebase.runs where run_id = c.run_id limit 1) r
+      left join lateral (select at from tidebase.events where (run_id, seq) = (r.run_id, r.last_seq) limit 1) e on true
      order by at desc limit 20
+  ), since as materialized (
+    select tidebase.now() - interval '1 day' as at
   )
-  select (select coalesce(jsonb_object_agg(status, n), '{}') from (select status, count(*) as n from live group by 1) c)
-      as counts,
-    (select count(*) from tidebase.runs
-      where ended_at > tidebase.now() - interval '1 day' and status in ('completed', 'cancelled')) as finished_last_day,
-    (select count(*) from live where lease_over) as stalled,
+  select (select coalesce(jsonb_object_agg(status, n) filter (where n > 0), '{}') from live) as counts,
+    (select count(*) from tidebase.runs where ended_at > (select at from since))
+      - (select count(*) from tidebase.runs where status = 'failed' and ended_at > (select at from since)) as finished_last_day,
+    (select count(*) from lapsed) as stalled,
     (select count(*) from tidebase.gates where status = 'open') as open_gates,
     (select opened_at from tidebase.gates where status = 'open' order by opened_at, gate_id limit 1) as oldest_gate_at, tidebase.now() as now,
     (select coalesce(json_agg(json_build_object('runId', 'run_' || run_id, 'workflow', workflow, 'status', status,

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { Name, oneLine, Payload } from "../payload.ts";
+import { fitting, Name, oneLine, Payload } from "../payload.ts";
 import { RunId } from "../runs/schema.ts";
 import * as runs from "../runs/sql.ts";
-import { kept, keptOutput, onUnknown } from "./rules.ts";
+import { keptOf, onUnknown } from "./rules.ts";
 import {
   BeginOutcome,
   CompleteOutcome,
@@ -48,7 +48,7 @@ export const beginSteps = operation({
   async run({ db }, { items }) {
     const rows = await db.batch(
       steps.begin,
-      items.map((item) => ({ ...item, ...kept(item), onUnknown: onUnknown(item.contract) })),
+      items.map((item) => ({ ...item, ...keptOf(item), onUnknown: onUnknown(item.contract) })),
     );
     return {
       results: rows.map((row) => {
@@ -84,13 +84,18 @@ export const completeSteps = operation({
   }),
   errors: [],
   async run({ db, limits }, { items }) {
-    const texts = items.map((item) => keptOutput(item, limits));
-    const fitting = items.flatMap((item, index) => {
+    const texts = items.map(({ output, outputMeta }) =>
+      fitting(output ?? null, outputMeta, limits),
+    );
+    const kept = items.flatMap((item, index) => {
       const text = texts[index];
       if (text === undefined) return [];
-      return [{ ...item, ...kept(item), ...text, onUnknown: onUnknown(item.contract) }];
+      const { value: output, meta: outputMeta } = text;
+      return [
+        { ...item, ...keptOf(item), output, outputMeta, onUnknown: onUnknown(item.contract) },
+      ];
     });
-    const rows = fitting.length === 0 ? [] : await db.batch(steps.complete, fitting);
+    const rows = kept.length === 0 ? [] : await db.batch(steps.complete, kept);
     const answers = rows.values();
     return {
       results: texts.map((text) =>
@@ -120,7 +125,7 @@ export const failSteps = operation({
       steps.fail,
       items.map((item) => ({
         ...item,
-        ...kept(item),
+        ...keptOf(item),
         onUnknown: onUnknown(item.contract),
         error: boundedError(item.error, item.message, limits.payloadBytes),
         message: oneLine(item.message),

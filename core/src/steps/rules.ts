@@ -1,5 +1,5 @@
 import { type JsonText, payloadText } from "../json-text.ts";
-import { type Limits, STEP_INPUT_BYTES } from "../limits.ts";
+import { STEP_INPUT_BYTES } from "../limits.ts";
 import type { Contract, OnUnknown } from "./schema.ts";
 
 /** Whether a step says that it changes nothing outside. */
@@ -20,7 +20,7 @@ export function onUnknown(contract: Contract = {}): OnUnknown {
 }
 
 /** What is kept of a step's declarations: no empty contract, and no input above 64 KiB. */
-export function kept({ input, contract }: { input?: unknown; contract?: Contract | undefined }): {
+export function keptOf({ input, contract }: { input?: unknown; contract?: Contract | undefined }): {
   input: JsonText | undefined;
   contract: Contract | undefined;
 } {
@@ -30,14 +30,4 @@ export function kept({ input, contract }: { input?: unknown; contract?: Contract
     input: text !== undefined && text.bytes <= STEP_INPUT_BYTES ? text : undefined,
     contract: declared ? contract : undefined,
   };
-}
-
-/** The output as it is stored, or undefined when it is larger than the store takes. */
-export function keptOutput(
-  { output, outputMeta }: { output?: unknown; outputMeta?: unknown },
-  limits: Limits,
-): { output: JsonText; outputMeta: JsonText | undefined } | undefined {
-  const texts = { output: payloadText(output ?? null), outputMeta: payloadText(outputMeta) };
-  const bytes = texts.output.bytes + (texts.outputMeta?.bytes ?? 0);
-  return bytes <= limits.payloadBytes ? texts : undefined;
 }

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { JsonText } from "../json-text.ts";
 import { held, lease, type Refused, refused } from "../leases/fence.ts";
-import { batch, fragment, items, statement, withLone } from "../statement.ts";
+import { fragment, items, sharedBatch, statement, withLone } from "../statement.ts";
 import type { OnUnknown, StepBegin, StepCompletion, StepFailure, StepRecord } from "./schema.ts";
 
 const step = {
@@ -65,7 +65,7 @@ const answered = fragment`from item left join held using (i) left join admitted 
 type Kept = { input?: unknown; contract?: unknown; onUnknown: OnUnknown };
 
 /** Writes the intent before the effect. A step that is settled answers with what is recorded. */
-export const begin = batch<
+export const begin = sharedBatch<
   Omit<StepBegin, keyof Kept> & Kept,
   {
     i: number;
@@ -116,7 +116,7 @@ export const begin = batch<
   ${answered}`;
 
 type Completion = Omit<StepCompletion, keyof Kept | "output" | "outputMeta"> &
-  Kept & { output: JsonText; outputMeta: JsonText | undefined };
+  Kept & { output: JsonText | undefined; outputMeta: JsonText | undefined };
 
 /** What a completion may take the place of: what is not settled, and begun by this lease or safe to run again. */
 const completed = fragment`on conflict (run_id, name, key) do update
@@ -160,7 +160,7 @@ const completeLone = statement<Completion, { i: number; outcome: "completed" | "
 
 /** Records completions, begun before or not. A repeated request gets the recorded answer. */
 export const complete = withLone(
-  batch<
+  sharedBatch<
     Completion,
     {
       i: number;
@@ -198,7 +198,7 @@ export const complete = withLone(
  * Records failed attempts. Without `retry_in_ms` the failure is final and the step takes the status that
  * its contract gave it; with it the step waits for its next attempt, and the delay is stored.
  */
-export const fail = batch<
+export const fail = sharedBatch<
   Omit<StepFailure, keyof Kept | "error"> & Kept & { error: unknown },
   {
     i: number;

@@ -124,7 +124,9 @@ export const totalUsage = operation({
       ...rest,
       ...{ since: from?.at, sinceMs: from?.agoMs, until: to?.at, untilMs: to?.agoMs },
     };
-    if (runId === undefined) return await db.one(usage.totalsOfStore, which);
+    const byWorkflow = which.workflow !== undefined || which.by === "workflow";
+    const ofStore = byWorkflow ? usage.totalsOfWorkflows : usage.totalsOfStore;
+    if (runId === undefined) return await db.one(ofStore, which);
     const { found, ...answer } = await db.one(usage.totalsOfRuns, { ...which, runId, tree });
     if (!found) throw fail("run_not_found", { runId });
     return answer;

@@ -1,7 +1,7 @@
 import type { JsonText } from "../json-text.ts";
 import { held, lease, type Refused, refused, seen } from "../leases/fence.ts";
 import type { Lease } from "../leases/schema.ts";
-import { batch, fragment, items, statement } from "../statement.ts";
+import { batch, type Fragment, fragment, items, statement } from "../statement.ts";
 
 interface Said {
   kind: string;
@@ -132,19 +132,26 @@ const span = fragment`span as materialized (
 
 const within = fragment`at >= coalesce(span.since, '-infinity') and at < coalesce(span.until, 'infinity')`;
 
-/** Sums are made by unit first and added up from there, for the groups and for the whole in one pass over `found`. */
-const summed = fragment`entry as (
-    select u.*, (case $by::text when 'day' then to_char(u.at at time zone 'UTC', 'YYYY-MM-DD') when 'workflow' then r.workflow
-        when 'model' then u.model when 'provider' then u.provider when 'kind' then u.kind when 'label' then u.label end) collate "C" as grp
-      from found u left join lateral (
-        select workflow from tidebase.runs
-         where run_id = u.run_id and ($by::text = 'workflow' or $workflow::text is not null) limit 1) r on true
-     where $workflow::text is null or r.workflow = $workflow::text
+const group = fragment`case $by::text when 'day' then to_char(u.at at time zone 'UTC', 'YYYY-MM-DD')
+        when 'model' then u.model when 'provider' then u.provider when 'kind' then u.kind when 'label' then u.label`;
+
+/** Where workflows are asked for, the run of each record is looked up. `case`: the planner takes an `or` for a rare thing, and sorts. */
+const withWorkflow = fragment`select u.*, (${group} when 'workflow' then r.workflow end) collate "C" as grp
+      from found u left join lateral (select workflow from tidebase.runs where run_id = u.run_id limit 1) r on true
+     where case when $workflow::text is null then true else r.workflow = $workflow::text end`;
+
+const withoutWorkflow = fragment`select u.*, (${group} end) collate "C" as grp from found u`;
+
+/** Sums are made by group and unit in one pass over the entries, and added up from there: exactly. */
+const summed = (entries: Fragment) => fragment`entry as (${entries}), per_group as materialized (
+    select grp, unit, count(*) as records, count(*) - count(cost_usd) as without_cost, sum(cost_usd) as cost_usd,
+      sum(input_tokens) as input_tokens, sum(output_tokens) as output_tokens, sum(total_tokens) as total_tokens,
+      sum(quantity) as quantity, count(quantity) as measured from entry group by grp, unit
   ), per_unit as materialized (
-    select grouping(grp) = 1 as whole, grp, unit, count(*) as records, count(*) - count(cost_usd) as without_cost,
-      sum(cost_usd) as cost_usd, sum(input_tokens) as input_tokens, sum(output_tokens) as output_tokens,
-      sum(total_tokens) as total_tokens, sum(quantity) as quantity, count(quantity) as measured
-      from entry group by grouping sets ((grp, unit), (unit))
+    select false as whole, * from per_group where $by::text is not null
+    union all
+    select true, null, unit, sum(records), sum(without_cost), sum(cost_usd), sum(input_tokens), sum(output_tokens),
+      sum(total_tokens), sum(quantity), sum(measured) from per_group group by unit
   ), placed as (
     select *, row_number() over (partition by whole, grp order by quantity is null, measured desc, unit) as place from per_unit
   ), sums as materialized (
@@ -164,11 +171,17 @@ const summed = fragment`entry as (
     coalesce((select jsonb_agg(jsonb_build_object('group', grp) || sums order by rank) from ranked where rank <= $limit::int),
       '[]') as groups, (select count(*) from ranked) > $limit::int as more`;
 
-/** Of all runs, by the index of times. */
-export const totalsOfStore = statement<Which, Totals>("usage.totals_of_store")`
-  with ${span}, found as (
+const inRange = fragment`${span}, found as (
     select u.* from span cross join lateral (select * from tidebase.usage where ${within} offset 0) u
-  ), ${summed} from span`;
+  )`;
+
+/** Of all runs, by the index of times: it costs what was recorded in that time. Knows nothing of workflows. */
+export const totalsOfStore = statement<Omit<Which, "workflow">, Totals>("usage.totals_of_store")`
+  with ${inRange}, ${summed(withoutWorkflow)} from span`;
+
+/** The same by workflow, or of one. */
+export const totalsOfWorkflows = statement<Which, Totals>("usage.totals_of_workflows")`
+  with ${inRange}, ${summed(withWorkflow)} from span`;
 
 /** Of a run, or of it and all its descendants. */
 export const totalsOfRuns = statement<
@@ -184,4 +197,4 @@ export const totalsOfRuns = statement<
   ), ${span}, found as (
     select u.* from span cross join tree cross join lateral (
       select * from tidebase.usage where run_id = tree.run_id and ${within} offset 0) u
-  ), ${summed}, exists (select from tree) as found from span`;
+  ), ${summed(withWorkflow)}, exists (select from tree) as found from span`;

@@ -28,6 +28,8 @@ export interface TestDatabase {
   /** A run with a lease, or without one. */
   begun(): Promise<{ runId: string; epoch: number; grantId: string }>;
   pending(): Promise<string>;
+  /** Ends the run with its result, see `completing`. */
+  complete: ReturnType<typeof completing>;
   /** Ends a run as a cancellation does. */
   cancel(runId: string): Promise<void>;
   /** Opens a gate under the lease. */
@@ -56,6 +58,19 @@ export function operationNamed(name: string): AnyOperation {
   const operation = operations.find((candidate) => candidate.name === name);
   if (operation === undefined) throw new Error(`No operation ${name}.`);
   return operation;
+}
+
+/** Ends runs by this call, a result in `more`; who is refused gets the outcome as the code of an error. */
+export function completing(
+  call: (name: string, input: object) => Promise<Record<string, unknown>>,
+) {
+  return async (lease: object, more: object = {}): Promise<Record<string, unknown>> => {
+    const { results } = await call("runs.complete", { items: [{ ...lease, ...more }] });
+    const [result = {}] = results as Record<string, unknown>[];
+    const { outcome: code, ...data } = result;
+    if (code === "completed") return result;
+    throw Object.assign(new Error(`The run was not completed: ${code}.`), { code, data });
+  };
 }
 
 export function useDatabase(): TestDatabase {
@@ -119,7 +134,9 @@ export function useDatabase(): TestDatabase {
       "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     await expect.poll(async () => (await pool.query(text)).rowCount, { interval: 2 }).toBe(n);
   }
-  return { url, pool, core, call, advance, pending, begun, cancel, gate, channel, hold, blocked };
+  const complete = completing(call);
+  const own = { pending, begun, complete, cancel, gate, channel };
+  return { url, pool, core, call, advance, ...own, hold, blocked };
 }
 
 /** Waits until the connection waits for a lock: the second runner of a race is at its mark. */

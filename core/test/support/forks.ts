@@ -56,7 +56,7 @@ export function sources(db: TestDatabase) {
   ) => {
     const lease = await db.begun();
     for (const name of names) await complete(lease, name, name, more[name]);
-    if (!isOpen) await db.call("runs.complete", { ...lease, result: "done" });
+    if (!isOpen) await db.complete(lease, { result: "done" });
     return lease;
   };
   return { complete, begin, plan, fork, journal, eventsOf, finished };

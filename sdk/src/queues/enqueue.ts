@@ -72,19 +72,18 @@ const ENQUEUE = [
   "ttl",
 ] as const satisfies readonly (keyof EnqueueOptions)[];
 
-/** The server takes so many at once … */
-const MOST = 1000;
-/** … in a request that stays well below its limit for bodies, unless one item alone is larger. */
-const CHARACTERS_MAX = 1_000_000;
-
-/** Queues one run. Throws `idempotency_conflict`. */
+/** Queues one run; those of the same moment share a request. Throws `idempotency_conflict`. */
 export async function enqueueOne(
-  connection: Connection,
+  { lanes }: Connection,
   workflow: string,
   options: EnqueueOptions,
 ): Promise<Enqueued> {
-  const [result] = await enqueueAll(connection, workflow, [options]);
-  if (result === undefined) throw new TidebaseError("server_answer_invalid", "No result came.");
+  const item = itemOf(workflow, options);
+  const text = JSON.stringify(item);
+  const hasKey = item.idempotencyKey !== undefined || item.dedupeKey !== undefined;
+  const [answer] = hasKey ? await lanes.enqueueAll([text]) : [await lanes.enqueue(text)];
+  if (answer === undefined) throw new TidebaseError("server_answer_invalid", "No result came.");
+  const result = resultOf(answer, item, options);
   if (isEnqueued(result)) return result;
   const { outcome, runId, differs = [] } = result;
   const which = differs.length === 0 ? "" : ` (differs: ${differs.join(", ")})`;
@@ -97,23 +96,13 @@ export async function enqueueOne(
 
 /** Queues runs of one workflow, a thousand at a time; the results are in the order of the items. */
 export async function enqueueAll(
-  { call }: Connection,
+  { lanes }: Connection,
   workflow: string,
   options: readonly EnqueueOptions[],
 ): Promise<EnqueueResult[]> {
   const items = options.map((one) => itemOf(workflow, one));
-  const results: EnqueueResult[] = [];
-  while (results.length < items.length) {
-    const slice = items.slice(results.length, results.length + fitting(items, results.length));
-    const answer = await call("runs.enqueue", { items: slice });
-    for (const [index, one] of answer.results.entries()) {
-      const isOwn = options[results.length]?.runId === undefined;
-      results.push(resultOf(one, isOwn ? slice[index]?.runId : undefined));
-    }
-    if (answer.results.length !== slice.length)
-      throw new TidebaseError("server_answer_invalid", "A result for each run is missing.");
-  }
-  return results;
+  const answers = await lanes.enqueueAll(items.map((item) => JSON.stringify(item)));
+  return answers.map((answer, n) => resultOf(answer, items[n] as Item, options[n]));
 }
 
 function isEnqueued(result: EnqueueResult): result is Enqueued {
@@ -121,21 +110,10 @@ function isEnqueued(result: EnqueueResult): result is Enqueued {
 }
 
 /** A run under the id that was made for this very call was created by it: its first answer got lost. */
-function resultOf(answer: Answer, ownId: string | undefined): EnqueueResult {
-  const isOurs = answer.outcome === "existing" && answer.runId === ownId;
+function resultOf(answer: Answer, { runId }: Item, given: EnqueueOptions = {}): EnqueueResult {
+  const isOurs =
+    answer.outcome === "existing" && given.runId === undefined && answer.runId === runId;
   return (isOurs ? { ...answer, outcome: "created" } : answer) as EnqueueResult;
-}
-
-/** How many from there on go together: at least one. */
-function fitting(items: readonly Item[], from: number): number {
-  let characters = 0;
-  let count = 0;
-  for (const item of items.slice(from, from + MOST)) {
-    characters += JSON.stringify(item).length;
-    if (count > 0 && characters > CHARACTERS_MAX) break;
-    count += 1;
-  }
-  return count;
 }
 
 function itemOf(workflow: string, options: EnqueueOptions): Item {

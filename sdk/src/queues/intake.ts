@@ -17,6 +17,8 @@ export interface Claimed {
   readonly workflow: string;
   readonly runId: string;
   granted(): Promise<Granted>;
+  /** Its function has returned, and only its result is still to be recorded: the next may be claimed. */
+  returned(): void;
 }
 
 /** What is claimed, and how much of it at once. */
@@ -30,7 +32,7 @@ export interface IntakeOptions {
 
 interface Source {
   readonly queue: string;
-  /** Runs of it that are worked on. */
+  /** Runs of it whose functions run. */
   active: number;
   /** Slots kept for the claim that is out; 0 when none is. */
   reserved: number;
@@ -62,7 +64,9 @@ let here: Holder | undefined;
  * Claims runs for the free slots of a worker. While no queue has work each has a waiting claim out; as
  * soon as one has, claims do not wait, and a free slot goes to the queue that has the fewest. A claim
  * is sent again under its grant until it is answered, and its slots are kept for it meanwhile: so a
- * lost answer loses no run, and never more runs come than there are slots.
+ * lost answer loses no run, and never more functions run than there are slots. A run whose function has
+ * returned needs none, while its result is recorded: so claims and records travel at the same time; but
+ * when more wait for that than there are slots, nothing more is claimed.
  */
 export class Intake {
   readonly #connection: Connection;
@@ -75,6 +79,8 @@ export class Intake {
   readonly #working = new Set<Promise<void>>();
   #leaseMs: number;
   #isDue = false;
+  /** Runs whose functions have returned. */
+  #recording = 0;
 
   /** `take` works on a run to its end; it never rejects. */
   constructor(
@@ -93,8 +99,9 @@ export class Intake {
     setMaxListeners(0, this.#stopping.signal);
   }
 
+  /** Functions that run. */
   get active(): number {
-    return this.#working.size;
+    return this.#working.size - this.#recording;
   }
 
   start(): void {
@@ -127,7 +134,9 @@ export class Intake {
   #askNext(): boolean {
     const count = (pick: (source: Source) => number) =>
       this.#sources.reduce((sum, source) => sum + pick(source), 0);
-    const unused = this.#options.concurrency - count(({ active }) => active);
+    const { concurrency } = this.#options;
+    const late = Math.max(0, this.#recording - concurrency);
+    const unused = concurrency - late - count(({ active }) => active);
     const free = unused - count(({ reserved }) => reserved);
     if (free <= 0) return false;
     const isAlone = this.#sources.length === 1;
@@ -174,14 +183,21 @@ export class Intake {
         throw error;
       }
     };
+    let isRunning = true;
     source.active += 1;
-    const work = this.#take({ queue, workflow, runId, granted });
-    this.#track(
-      this.#working,
-      work.finally(() => {
-        source.active -= 1;
-      }),
-    );
+    const returned = () => {
+      if (!isRunning) return;
+      isRunning = false;
+      source.active -= 1;
+      this.#recording += 1;
+      this.#soon();
+    };
+    const work = this.#take({ queue, workflow, runId, granted, returned });
+    const settled = work.finally(() => {
+      if (isRunning) source.active -= 1;
+      else this.#recording -= 1;
+    });
+    this.#track(this.#working, settled);
   }
 
   /** Until it is answered. None when the worker stops meanwhile: then what it granted is handed back. */

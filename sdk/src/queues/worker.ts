@@ -128,7 +128,7 @@ export class QueueWorker implements Worker, Releasable {
   }
 
   /** To the end of the attempt, whatever the workflow does. Never rejects. */
-  async #work({ queue, workflow, runId, granted }: Claimed): Promise<void> {
+  async #work({ queue, workflow, runId, granted, returned }: Claimed): Promise<void> {
     const hold: Hold = (run) => {
       this.#held.add(run);
       if (this.#hurry.signal.aborted) void run.release();
@@ -136,7 +136,8 @@ export class QueueWorker implements Worker, Releasable {
     };
     try {
       const code = this.#registered().get(workflow) as Workflow<unknown, unknown>;
-      const attempt = new Attempt(this.#connection, await granted(), runId, this.#options);
+      const options = { ...this.#options, onReturned: returned };
+      const attempt = new Attempt(this.#connection, await granted(), runId, options);
       await attempt.work(code, hold);
     } catch (error) {
       if (!isQuiet(error, runId)) this.#tell(error, { runId, workflow, queue });

@@ -4,7 +4,7 @@ import { Edges, type WorkOnChild } from "../children/edges.ts";
 import { fanoutOver } from "../children/fanout.ts";
 import { type AttemptOptions, beginChild, withParent } from "../children/in-process.ts";
 import type { Connection } from "../connection.ts";
-import { decode, encode } from "../encoding/encoding.ts";
+import { decode, type Encoded, encode } from "../encoding/encoding.ts";
 import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { recordFailure } from "../failure.ts";
 import { AttemptGates } from "../gates/gates.ts";
@@ -24,6 +24,7 @@ import { sleeping } from "../waits/sleep.ts";
 import { waitingFor } from "../waits/wait-for.ts";
 import { Waits } from "../waits/waits.ts";
 import { isFatal } from "./fatal-error.ts";
+import { recordResult } from "./result.ts";
 import type { Run, Workflow } from "./run.ts";
 
 /** Whoever is waited for longer is named once. */
@@ -36,11 +37,18 @@ const CANCELLED_MS = 1000;
 /** Takes note of a run that is worked on, for whoever has to release it; the result forgets it. */
 export type Hold = (run: Releasable) => () => void;
 
+/** What an attempt takes that its children do not. */
+interface OwnOptions extends AttemptOptions {
+  /** Called when the workflow has returned and its result is about to be recorded. */
+  readonly onReturned?: () => void;
+}
+
 /** One attempt at a run: from its grant to its end. */
 export class Attempt {
   readonly #connection: Connection;
   readonly #granted: Granted;
   readonly #options: AttemptOptions;
+  readonly #onReturned: (() => void) | undefined;
   readonly #version: string | undefined;
   readonly #held: HeldLease;
   readonly #recorded: Recorded;
@@ -54,9 +62,10 @@ export class Attempt {
     connection: Connection,
     granted: Granted,
     runId: string,
-    options: AttemptOptions = {},
+    { onReturned, ...options }: OwnOptions = {},
   ) {
     const { version, onWait } = options;
+    this.#onReturned = onReturned;
     const { begun, grantId, sentAt, journal } = granted;
     const lease = { runId, epoch: begun.epoch, grantId };
     this.#connection = connection;
@@ -199,30 +208,23 @@ export class Attempt {
   }
 
   async #complete<Result>(result: Result): Promise<Result> {
-    let written: ReturnType<typeof encode>;
+    let written: Encoded;
     try {
       written = encode(result);
     } catch (error) {
       return this.#fail(error);
     }
     const { json, meta } = written;
-    const [value, notes] = [JSON.parse(json), meta === null ? null : JSON.parse(meta)];
+    this.#onReturned?.();
     this.#connection.watch.release(this.#held);
     try {
-      await this.#connection.call(
-        "runs.complete",
-        {
-          ...{ ...this.#held.lease, ...this.#orphans(), result: value },
-          ...(notes !== null && { resultMeta: notes }),
-        },
-        this.#patience(),
-      );
+      await recordResult(this.#connection, this.#held.lease, written, this.#orphans());
     } catch (error) {
       if (isTidebaseError(error, "payload_too_large", "body_too_large")) return this.#fail(error);
       if (isLoss(error)) this.#held.lose(error);
       throw error;
     }
-    return decode(notes === null ? value : JSON.parse(json), notes) as Result;
+    return decode(JSON.parse(json), meta === null ? null : JSON.parse(meta)) as Result;
   }
 
   /** Ends the attempt with its failure; throws what the caller shall get to see. */

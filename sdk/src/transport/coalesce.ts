@@ -1,4 +1,4 @@
-import { isTidebaseError } from "../errors.ts";
+import { isTidebaseError, TidebaseError } from "../errors.ts";
 
 /** An item on its way, and who waits for its result. */
 interface Pending<Result> {
@@ -27,7 +27,7 @@ export function coalesce<Result>(
   async function sendAll(): Promise<void> {
     sending = true;
     while (pending.length > 0) {
-      const batch = pending.slice(0, fitting(pending));
+      const batch = pending.slice(0, fitting(pending, 0));
       pending = pending.slice(batch.length);
       await sendBatch(batch, send);
       await nextTurn(); // whoever was just answered may write again at once: take it along
@@ -42,16 +42,33 @@ export function coalesce<Result>(
     });
 }
 
-/** How many of the pending items go together: at least one. */
-function fitting(pending: readonly Pending<unknown>[]): number {
-  let bytes = 0;
-  let count = 0;
-  for (const { text } of pending) {
-    bytes += Buffer.byteLength(text);
-    if (count === ITEMS_MAX || (count > 0 && bytes > BYTES_MAX)) break;
-    count += 1;
+/** The items in requests of what goes together, one after the other; the results in the order of the items. */
+export async function inBatches<Result>(
+  items: readonly string[],
+  send: (items: readonly string[]) => Promise<readonly Result[]>,
+): Promise<Result[]> {
+  const texts = items.map((text) => ({ text }));
+  const results: Result[] = [];
+  while (results.length < items.length) {
+    const from = results.length;
+    const batch = items.slice(from, from + fitting(texts, from));
+    const answers = await send(batch);
+    if (answers.length !== batch.length)
+      throw new TidebaseError("server_answer_invalid", "A result for each item is missing.");
+    results.push(...answers);
   }
-  return count;
+  return results;
+}
+
+/** How many of the items from there on go together: at least one. */
+function fitting(items: readonly { readonly text: string }[], from: number): number {
+  let bytes = 0;
+  let end = from;
+  for (; end < items.length && end - from < ITEMS_MAX; end++) {
+    bytes += Buffer.byteLength(items[end]?.text ?? "");
+    if (end > from && bytes > BYTES_MAX) break;
+  }
+  return end - from;
 }
 
 async function sendBatch<Result>(
@@ -79,6 +96,7 @@ function isOneItemsFault(error: unknown): boolean {
     "number_out_of_range",
     "body_too_large",
     "payload_too_large",
+    "webhook_not_found",
     "internal",
   );
 }
