@@ -4,23 +4,21 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { Pool } from "undici";
+import { OUTPUT } from "./payload.mjs";
 import { inParallel, median, rate, timeEach } from "./statistics.mjs";
 
 const run = promisify(execFile);
-
-/** 1 KB of JSON: what a step returns, and what the floors insert. */
-export const OUTPUT = { text: "x".repeat(1010) };
 
 const INSERT = "insert into floor (k, v) values ($1, $2)";
 const values = ["run", JSON.stringify(OUTPUT)];
 
 /** One INSERT of 1 KB and its commit through node-postgres: nothing durable on Postgres is cheaper from Node. */
-export async function insertFloor({ url, db }) {
-  await db.query(
-    "create table floor (id bigserial primary key, k text, v text, at timestamptz default now())",
-  );
+export async function insertFloor(url) {
   const pool = new pg.Pool({ connectionString: url, max: 16 });
   pool.on("error", () => {}); // a connection may still be closing when the database is dropped
+  await pool.query(
+    "create table floor (id bigserial primary key, k text, v text, at timestamptz default now())",
+  );
   const insert = () => pool.query({ name: "floor", text: INSERT, values });
   return {
     /** Median milliseconds of one. */
@@ -49,7 +47,7 @@ export function postFloor(url) {
 }
 
 /** The same INSERT from C, where pgbench is installed; undefined where it is not. */
-export async function pgbenchFloor({ url }, folder) {
+export async function pgbenchFloor(url, folder) {
   if (!(await run("pgbench", ["--version"]).catch(() => false))) return undefined;
   const script = join(folder, "insert.sql");
   await writeFile(script, `insert into floor (k, v) values ('run', '${values[1]}');\n`);

@@ -8,19 +8,17 @@ const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 if (!isInstalled()) install();
 await import("./bench.mjs");
 
-/** Whether node_modules holds what the lock file names. */
+/** Whether node_modules holds what the lock file names; what is optional may be for another platform. */
 function isInstalled() {
-  const wanted = versions("package-lock.json");
-  const present = versions("node_modules/.package-lock.json");
-  return Object.keys(wanted).every((path) => path === "" || present[path] === wanted[path]);
+  const present = packagesOf("node_modules/.package-lock.json");
+  return Object.entries(packagesOf("package-lock.json")).every(([path, { version, optional }]) => {
+    return path === "" || (optional && !(path in present)) || present[path]?.version === version;
+  });
 }
 
-function versions(path) {
+function packagesOf(path) {
   try {
-    const { packages } = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
-    return Object.fromEntries(
-      Object.entries(packages).map(([name, { version }]) => [name, version]),
-    );
+    return JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")).packages;
   } catch {
     return {};
   }

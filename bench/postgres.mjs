@@ -10,37 +10,48 @@ const SETTINGS = {
   synchronous_commit: "on",
   shared_buffers: "512MB",
   max_wal_size: "4GB",
+  max_connections: "300",
   shared_preload_libraries: "plpgsql,pg_stat_statements",
   "pg_stat_statements.track": "top",
 };
 
 /**
- * One fresh database for all that is measured: on the given server, else on an embedded Postgres in a temporary folder
- * that lives as long as the bench.
+ * The one Postgres of all systems: the given server, else an embedded one in a temporary folder that lives as long as the
+ * bench. What is still there at its stop is dropped.
  */
 export async function startPostgres(given) {
   const server = given === undefined ? await startEmbedded() : { url: given, stop: async () => {} };
-  const database = `tidebase_bench_${process.pid}`;
   const admin = new pg.Client(server.url);
   await admin.connect();
-  await admin.query(`create database ${database}`);
-  const url = Object.assign(new URL(server.url), { pathname: database }).href;
-  const db = new pg.Client(url);
+  const databases = new Set();
+  async function create(name) {
+    const database = `tidebase_bench_${process.pid}_${name.toLowerCase().replace(/\W/g, "_")}`;
+    await admin.query(`create database ${database}`);
+    databases.add(database);
+    return { database, url: Object.assign(new URL(server.url), { pathname: database }).href };
+  }
+  async function drop(database) {
+    databases.delete(database);
+    await admin.query(`drop database if exists ${database} with (force)`);
+  }
+  const counters = await create("counters");
+  const db = new pg.Client(counters.url);
   await db.connect();
-  const { rows } = await admin.query(
+  const { rows } = await db.query(
     "select current_setting('server_version') as version, current_setting('fsync') as fsync",
   );
   const counting = await canCount(db);
   return {
-    url,
-    db,
     ...rows[0],
     embedded: given === undefined,
-    /** What `work` costs the database; statements are counted where pg_stat_statements is to be had. */
-    costOf: (work) => costOf(db, counting, work),
+    /** A fresh database: its name and its address. */
+    create,
+    drop,
+    /** What `work` costs a database; statements are counted where pg_stat_statements is to be had. */
+    costOf: (database, work) => costOf(db, { counting, database }, work),
     async stop() {
       await db.end();
-      await admin.query(`drop database ${database} with (force)`);
+      for (const database of databases) await drop(database);
       await admin.end();
       await server.stop();
     },
@@ -71,13 +82,13 @@ async function startEmbedded() {
 }
 
 /**
- * Statements of this database by pg_stat_statements, but for our own; write transactions by the transaction ids given
- * out (xact_commit lags by seconds); WAL bytes by its position. The last two are of the whole server.
+ * Statements of the database by pg_stat_statements; write transactions by the transaction ids given out (xact_commit lags
+ * by seconds); WAL bytes by its position. The last two are of the whole server.
  */
-async function costOf(db, counting, work) {
-  const before = await counters(db, counting);
+async function costOf(db, { counting, database }, work) {
+  const before = await countersOf(db, { counting, database });
   await work();
-  const after = await counters(db, counting);
+  const after = await countersOf(db, { counting, database });
   const calls = new Map(before.statements);
   const statements = after.statements
     .map(([text, count]) => ({ text, calls: count - (calls.get(text) ?? 0) }))
@@ -87,21 +98,20 @@ async function costOf(db, counting, work) {
     statements: counting ? statements.reduce((sum, { calls }) => sum + calls, 0) : undefined,
     commits: after.commits - before.commits,
     walBytes: after.walBytes - before.walBytes,
-    counted: counting ? "pg_stat_statements" : "pg_stat_statements is not preloaded",
     each: statements,
   };
 }
 
-async function counters(db, counting) {
-  const { rows } = await db.query(`select /* bench */
+async function countersOf(db, { counting, database }) {
+  const { rows } = await db.query(`select
       pg_snapshot_xmax(pg_current_snapshot())::text::float8 as commits,
       (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8 as wal_bytes`);
   const [{ commits, wal_bytes: walBytes }] = rows;
   if (!counting) return { statements: [], commits, walBytes };
   const counted = await db.query({
-    text: `select /* bench */ query, sum(calls)::float8 from pg_stat_statements s
-      join pg_database d on d.oid = s.dbid and d.datname = current_database()
-     where query not like '%/* bench */%' group by query`,
+    text: `select query, sum(calls)::float8 from pg_stat_statements s
+      join pg_database d on d.oid = s.dbid and d.datname = $1 where toplevel group by query`,
+    values: [database],
     rowMode: "array",
   });
   return { statements: counted.rows, commits, walBytes };

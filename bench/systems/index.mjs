@@ -1,0 +1,85 @@
+/**
+ * The systems, what each can do and how. Its adapter is the file of the same name; ../operations.mjs says what that has
+ * to offer. `settings` is what differs from the system's defaults.
+ */
+export const SYSTEMS = {
+  tidebase: {
+    title: "Tidebase",
+    version: "../../sdk/package.json",
+    onPostgres: true,
+    roles: ["client", "worker"],
+    settings: "defaults; SDK over HTTP, one server",
+    can: {
+      W1: "tide.run, run.step",
+      W2: "tide.run, run.step",
+      W3: "tide.run with a runId",
+      W4: "tide.enqueue, tide.enqueueMany, tide.work",
+      W5: "tide.enqueue, tide.work",
+      W6: "as W1 and W5; HTTP",
+      W7: "run.gate, gates.redeem; onWait block, and suspend on a queue",
+      W8: "tide.runs.events",
+      W9: "MCP client over stdio",
+    },
+  },
+  dbos: {
+    title: "DBOS",
+    version: "../node_modules/@dbos-inc/dbos-sdk/package.json",
+    onPostgres: true,
+    roles: ["client", "worker"],
+    settings: "queue polled every 20 ms (default 1 s), workerConcurrency 16, pool of 20",
+    lacks: ["batch"],
+    can: {
+      W1: "DBOS.runStep",
+      W2: "DBOS.runStep",
+      W3: "DBOS.rewindWorkflow to the step that failed",
+      W4: "DBOSClient.enqueue",
+      W5: "DBOSClient.enqueue",
+      W7: "DBOS.recv, DBOSClient.send",
+    },
+  },
+  restate: {
+    title: "Restate",
+    version: "../node_modules/@restatedev/restate-sdk/package.json",
+    onPostgres: false,
+    roles: ["client", "worker"],
+    settings: "one server with its own log and storage; its defaults",
+    lacks: ["batch", "drain"],
+    can: {
+      W1: "ctx.run",
+      W2: "ctx.run",
+      W3: "a paused invocation, resumed over the admin API",
+      W4: "sends with a delay of an hour; it pushes, so there is no backlog to drain",
+      W5: "one-way sends",
+      W7: "ctx.awakeable, resolveAwakeable",
+    },
+  },
+  graphile: {
+    title: "graphile-worker",
+    version: "../node_modules/graphile-worker/package.json",
+    onPostgres: true,
+    roles: ["client", "worker"],
+    settings: "W4: localQueue 500, completions batched (completeJobBatchDelay 0); W5: defaults",
+    can: { W4: "addJob, addJobs", W5: "addJob" },
+  },
+  pgboss: {
+    title: "pg-boss",
+    version: "../node_modules/pg-boss/package.json",
+    onPostgres: true,
+    roles: ["client", "worker"],
+    settings: "LISTEN/NOTIFY on (default off), batchSize 16, burstWhenBatchFull",
+    can: { W4: "send, insert", W5: "send" },
+  },
+  langgraph: {
+    title: "LangGraph",
+    version: "../node_modules/@langchain/langgraph/package.json",
+    onPostgres: true,
+    roles: ["client"],
+    settings: "PostgresSaver, durability sync (default async)",
+    can: {
+      W1: "a node a step; one value in its state",
+      W2: "a node a step; one value in its state",
+      W3: "invoke(null); restores the last state, not the outputs of the steps",
+      W7: "interrupt, Command resume; in one process",
+    },
+  },
+};
