@@ -9,7 +9,9 @@ const record = (lease: Lease, key: number, output: unknown = key) =>
 const COMPLETED = { results: [{ outcome: "completed" }] };
 
 async function written(): Promise<number> {
-  const { rows } = await db.pool.query("select pg_snapshot_xmax(pg_current_snapshot())::text as at");
+  const { rows } = await db.pool.query(
+    "select pg_snapshot_xmax(pg_current_snapshot())::text as at",
+  );
   return Number(rows[0].at);
 }
 

@@ -10,6 +10,9 @@ export function pauseMs(attempt: number): number {
 /** The longest that one timer of Node runs. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** Why a timer is not waited for any longer; made once, for each would write down its stack. */
+export const OVER = new Error("What was waited for is over.");
+
 /** No longer than one timer runs. Rejects with the signal's reason as soon as it is aborted. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

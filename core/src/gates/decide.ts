@@ -45,6 +45,7 @@ interface Given {
 interface Context {
   readonly db: Database;
   readonly limits: Limits;
+  touched(runIds: readonly string[]): void;
   fail(code: Refusal, data?: Readonly<Record<string, unknown>>): TidebaseError<Refusal>;
 }
 
@@ -78,6 +79,7 @@ export async function decide(
     gateFloor,
   };
   const outcome = await db.locked(gate.runId, (tx) => settle(tx, work));
+  context.touched([gate.runId]); // who waits for the decision need not wait for its answer too
   const settled = await db.maybe(gates.get, { gateId, gateFloor });
   if (settled === undefined || outcome === "gate_not_found")
     throw fail("gate_not_found", { gateId });

@@ -1,5 +1,6 @@
 import { CronPattern } from "croner";
 import { type CronSpec, everFires } from "./cron.ts";
+import { remembered } from "./zone.ts";
 
 const LONGEST = 200;
 
@@ -62,6 +63,13 @@ function patternProblem(cron: string): string | undefined {
  * fire in the 400 years after which the calendar repeats itself.
  */
 export function cronProblem(spec: CronSpec): string | undefined {
+  return remembered(known, `${spec.timezone} ${spec.cron}`, () => ({ problem: problemOf(spec) }))
+    .problem;
+}
+
+const known = new Map<string, { readonly problem: string | undefined }>();
+
+function problemOf(spec: CronSpec): string | undefined {
   const problem = patternProblem(spec.cron);
   if (problem !== undefined) return problem;
   if (!isZone(spec.timezone)) {

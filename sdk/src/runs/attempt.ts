@@ -13,7 +13,7 @@ import { CleanUp } from "../leases/clean-up.ts";
 import { fenced, isLoss } from "../leases/fenced.ts";
 import { HeldLease } from "../leases/lease.ts";
 import type { Releasable } from "../leases/shutdown.ts";
-import { sleep } from "../pause.ts";
+import { OVER, sleep } from "../pause.ts";
 import { RunState } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
 import { Steps } from "../steps/steps.ts";
@@ -204,7 +204,7 @@ export class Attempt {
     sleep(NAME_AFTER_MS, clock.signal).then(name, () => {});
     const settled = this.#steps.settled();
     await this.#held.guard(settled).catch(() => {}); // lost: nothing more can be recorded
-    clock.abort();
+    clock.abort(OVER);
   }
 
   async #complete<Result>(result: Result): Promise<Result> {
@@ -269,7 +269,7 @@ export class Attempt {
     const settled = Promise.all([this.#steps.settled(), this.#cleanUp.ended]);
     const limit = longestMs === undefined ? [] : [sleep(longestMs, clock.signal)];
     await Promise.race([settled, ...limit]);
-    clock.abort();
+    clock.abort(OVER);
     await this.#release("shutdown").catch((error: unknown) => {
       if (isLoss(error)) held.lose(error); // a cancelled run has a clean-up
     });

@@ -1,5 +1,5 @@
 import { TidebaseError } from "../errors.ts";
-import { sleep } from "../pause.ts";
+import { OVER, sleep } from "../pause.ts";
 
 /** What the function of a step is given. */
 export interface StepContext {
@@ -47,7 +47,7 @@ export async function callStep(
     () => settled,
   );
   const ended = await Promise.race([settled, overdue]);
-  clock.abort();
+  clock.abort(OVER);
   context.signal.removeEventListener("abort", stop);
   return !ended.ok && timeout.signal.reason === late
     ? { ok: false, error: late, reason: "timeout" }

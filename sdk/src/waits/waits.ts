@@ -2,7 +2,7 @@ import type { Connection } from "../connection.ts";
 import type { TidebaseError } from "../errors.ts";
 import { isLoss } from "../leases/fenced.ts";
 import type { HeldLease } from "../leases/lease.ts";
-import { pauseMs, sleep } from "../pause.ts";
+import { OVER, pauseMs, sleep } from "../pause.ts";
 import type { RunEvent } from "../runs/events.ts";
 import type { Activity } from "./activity.ts";
 import { movableClock, pauseBy } from "./movable-clock.ts";
@@ -100,7 +100,7 @@ export class Waits {
 
   /** Nothing waits any longer but steps that pause between two attempts. */
   end(): void {
-    this.#ended.abort();
+    this.#ended.abort(OVER);
     clearTimeout(this.#watchTimer);
     for (const parked of this.#parked) if (parked.what.retry === undefined) parked.drop();
   }
