@@ -31,6 +31,7 @@ export function machineText({
   return `${cores} × ${cpu}, ${memoryGb} GB, ${system}, Node ${node}, Postgres ${postgres}${embedded ? " (embedded)" : ""}, fsync ${fsync}`;
 }
 
+/** The columns of every table of figures. */
 export const HEAD = ["", "median", "min – max", "× best peer", "× floor", "target"];
 
 /** The cells of a line under HEAD, without its title. */
@@ -72,6 +73,7 @@ export function printCost({ contender, title, statements, commits, walBytes, eac
     console.log(`    ${calls.toFixed(2)} ${text}`);
 }
 
+/** Three digits of it, or all before its point. */
 export function figure(value) {
   if (value >= 1000) return Math.round(value).toLocaleString("en-US");
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);

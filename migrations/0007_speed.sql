@@ -1,5 +1,5 @@
--- The same answers as before, for less: what a trigger or a helper does for each row is done only where there is something
--- to do, and a claim executes only the statement that its queue needs.
+-- What a trigger or a helper does for each row is done only where there is something to do, and a claim executes only the
+-- statement that its queue needs (ADR 19).
 
 -- A function in SQL whose body the planner cannot inline starts an executor for each row; an expression of plpgsql does not.
 create or replace function tidebase.order_at(run_at timestamptz, priority smallint) returns timestamptz
@@ -29,8 +29,8 @@ begin
   return null;
 end $$;
 
--- What the end of a run does to others, by one trigger: the condition of each is read anew for every statement that changes
--- a status. The three were triggers of their own.
+-- What the end of a run does to others, by one trigger: the condition of each trigger is read anew for every statement
+-- that changes a status.
 create function tidebase.run_ended() returns trigger language plpgsql as $$
 begin
   if new.status <> 'failed' then
@@ -58,7 +58,8 @@ drop function tidebase.close_gates();
 drop function tidebase.cascade();
 drop function tidebase.tell_parent();
 
--- As it was, of the run that it is given.
+-- Tells the parent of the ended run, and wakes it when its join is satisfied. A statement of a function sees what was
+-- committed while the parent's row was waited for, so the last end of a join is never missed.
 create function tidebase.tell_parent(ended tidebase.runs) returns void language plpgsql as $$
 declare
   edge tidebase.children;

@@ -9,7 +9,7 @@ import { concurrentRuns, sequentialSteps } from "./steps.mjs";
 /**
  * What is measured, in parts that each have fresh tables and processes:
  *
- *   id, title    of the issue's workload
+ *   id, title    of the workload, see ../../docs/performance.md; several parts may share an id
  *   warmUps      rounds before those that count; 1 unless given
  *   measures     id, title, unit; `better: "more"` for rates; `floor` and `targets` as summary.mjs reads them
  *   open(stage)  starts what takes part: contenders with a `name`, a `title`, a `kind` (ours, peer, floor, other) and

@@ -55,8 +55,8 @@ const ANSWER_COLOURS = {
 } as const;
 
 /** `runs list`. */
-export function runsText(paint: Paint, { runs }: Answer<typeof listRuns>): string {
-  if (runs.length === 0) return "No runs.\n";
+export function runsText(paint: Paint, { runs, nextCursor }: Answer<typeof listRuns>): string {
+  if (runs.length === 0) return nextCursor === null ? "No runs.\n" : "No runs yet.\n";
   const rows = runs.map((run): Cell[] => [
     run.runId,
     run.workflow,

@@ -25,7 +25,10 @@ export interface Asking {
   ): Promise<Settled<Row>[]>;
 }
 
-/** What operations hold instead of a pool. Every call but `locked` is one round trip and one commit. */
+/**
+ * What operations hold instead of a pool. Every call but `locked` is one round trip and one commit, which batches of a
+ * `shared` statement share with those of other callers.
+ */
 export interface Database extends Asking {
   /**
    * For what is rare and needs several looks: one transaction that locks the run first, so that every

@@ -76,7 +76,7 @@ export function checkPayload(
  * A value and what JSON cannot say of it as they are stored, or undefined when both together are larger than a
  * payload may be.
  */
-export function fitting(
+export function fittingTexts(
   value: unknown,
   meta: unknown,
   { payloadBytes }: Limits,

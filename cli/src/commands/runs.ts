@@ -7,7 +7,7 @@ import { tell, withBackend } from "../stores.ts";
 
 const LIST_HELP = `
 Newest first. --since takes a length of time (30m, 12h, 7d) or an instant. The next page is asked for
-with --cursor and the same filters.
+with --cursor and the same filters; a filtered page may be short, or empty, and have a next.
 
 Examples:
   $ npx tidebase runs list --status failed,interrupted --since 7d

@@ -3,10 +3,10 @@ import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
 import { payloadText, unread } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { checkPayload, fitting, Name, oneLine, StoredPayload } from "../payload.ts";
+import { checkPayload, fittingTexts, Name, oneLine, StoredPayload } from "../payload.ts";
 import { FAILURE_CLASSES, RecordedError, RunId } from "../runs/schema.ts";
+import { readJournal } from "../steps/journal.ts";
 import { JournalPage, Unfinished } from "../steps/schema.ts";
-import * as steps from "../steps/sql.ts";
 import { Holder, machineOf, ResumeHint } from "./holder.ts";
 import {
   GrantId,
@@ -86,7 +86,7 @@ export const beginRun = operation({
     if (outcome === "run_cancelled" || outcome === "run_erased") throw fail(outcome, { runId });
     if (outcome === "workflow_mismatch") throw fail(outcome, { runId, workflow });
     const payloads = await db.maybe(leases.payloadsAndUnfinished, { runId });
-    const page = await db.maybe(steps.journal, { runId, afterName: "", afterKey: "" });
+    const page = await readJournal(db, { runId, afterName: "", afterKey: "" });
     if (payloads === undefined || page === undefined) throw fail("run_not_found", { runId }); // a result whose time was over
     const { erased, ...shown } = page;
     if (erased) throw fail("run_erased", { runId });
@@ -192,7 +192,7 @@ export const completeRuns = operation({
   }),
   errors: [],
   async run({ db, limits }, { items }) {
-    const texts = items.map(({ result, resultMeta }) => fitting(result, resultMeta, limits));
+    const texts = items.map(({ result, resultMeta }) => fittingTexts(result, resultMeta, limits));
     const kept = items.flatMap(({ orphanedSteps, ...lease }, index) => {
       const text = texts[index];
       if (text === undefined) return [];

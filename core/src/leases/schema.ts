@@ -26,12 +26,13 @@ export const OrphanedSteps = z
   .default([])
   .describe("Recorded steps this attempt never asked for, although it runs other code.");
 
+/** The end of a run with its result. */
 export const RunCompletion = z.strictObject({
   ...Lease.shape,
   result: Payload.optional(),
   resultMeta: Payload.optional(),
   orphanedSteps: OrphanedSteps,
 });
-export type RunCompletion = z.output<typeof RunCompletion>;
 
+/** What `runs.complete` answers for an item. */
 export const RunCompleteOutcome = z.enum(["completed", "result_too_large", ...REFUSALS]);

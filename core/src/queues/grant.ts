@@ -3,7 +3,7 @@ import type { Database } from "../database.ts";
 import { isAway } from "../failure.ts";
 import { JsonText } from "../json-text.ts";
 import * as leases from "../leases/sql.ts";
-import * as steps from "../steps/sql.ts";
+import { readJournal } from "../steps/journal.ts";
 import type { Grant } from "./schema.ts";
 import type * as queues from "./sql.ts";
 
@@ -41,10 +41,8 @@ async function grantOf(
     return { ...claimed, journal: NOTHING, afterName: null, afterKey: null, unfinished: NOTHING };
   const { runId } = claimed;
   const { unfinished } = await db.one(leases.payloadsAndUnfinished, { runId });
-  const { erased: _, ...page } = await db.one(steps.journal, {
-    runId,
-    afterName: "",
-    afterKey: "",
-  });
-  return { ...claimed, ...page, unfinished };
+  const page = await readJournal(db, { runId, afterName: "", afterKey: "" });
+  if (page === undefined) throw new Error(`${runId} is claimed, and gone`);
+  const { erased: _, ...shown } = page;
+  return { ...claimed, ...shown, unfinished };
 }

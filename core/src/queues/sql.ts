@@ -88,7 +88,8 @@ export const unknownWebhooks = statement<{ names: readonly string[] }, { name: s
 
 /**
  * Claims up to `limit` runs, of `runIds` alone where they are given; a repeated call finds its own live grants.
- * `holders` and the event are written here, once for each new grant, and the worker's visit at most every ten seconds.
+ * `holders` and the event are written here, once for each new grant, and the worker's visit at most every ten seconds: it
+ * is looked for first, since `on conflict` would lock its row for every claim.
  */
 export const claim = statement<
   {

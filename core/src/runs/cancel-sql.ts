@@ -21,7 +21,7 @@ interface Answer {
 
 const cancellations = items({ run_id: "uuid", reason: "text", actor: "text", as_of: "bigint" });
 
-/** Ends the runs `chosen`; gates close, the parent is told and the children's turn is noted by triggers. */
+/** Ends the runs `chosen`; gates close, the parent is told and the children's turn is noted by a trigger. */
 const cancelled = fragment`cancelled as (
     update tidebase.runs r
        set status = 'cancelled', failure_class = null, lease_expires_at = null, waits = null, wake_at = null, pushed = false,

@@ -28,7 +28,8 @@ interface Stopped {
   readonly stoppedRunId: string | null;
 }
 
-export type Walked = (Found & Stopped) | ({ runId: null } & Stopped);
+/** A run that a walk has found; in every row, where the walk stopped. */
+type Walked = (Found & Stopped) | ({ runId: null } & Stopped);
 
 /** One upper bound, where a walk begins: beside another one it would begin at the newest run and read down to `until`. */
 const page = fragment`(r.created_at, r.run_id) < (least($before_at::timestamptz, $until::timestamptz, 'infinity'),
@@ -72,14 +73,19 @@ const walk = (name: string, narrowed: Fragment) => statement<Wanted & { looks: n
     left join lateral (select * from tidebase.runs where run_id = found.run_id limit 1) r on true ${around}
    ${newest}`;
 
+/** Of all runs. */
 export const list = walk("runs.list", fragment``);
+
+/** Of the runs of a workflow. */
 export const listOfWorkflow = walk(
   "runs.list_of_workflow",
   fragment`and r.workflow = $workflow::text`,
 );
+
+/** Of the runs of a queue; a workflow is then one of the matches. */
 export const listOfQueue = walk("runs.list_of_queue", fragment`and r.queue = $queue::text`);
 
-/** Newest first, of those runs alone that an index finds by what is asked for. */
+/** Newest first, of those runs alone that an index finds by what is asked for; `source` leaves its CTE `found` open. */
 const among = (name: string, source: Fragment) => statement<Wanted, Found>(name)`
   with ${source} ${newest} limit $limit::int
   )
@@ -99,6 +105,7 @@ export const listTagged = among(
      where ${chosen}`,
 );
 
+/** Of the children of a run. */
 export const listChildren = among(
   "runs.list_children",
   fragment`found as materialized (
@@ -108,6 +115,7 @@ export const listChildren = among(
        and ($forked_from_run_id::uuid is null or r.forked_from_run_id = $forked_from_run_id::uuid)`,
 );
 
+/** Of the forks and reruns of a run. */
 export const listForks = among(
   "runs.list_forks",
   fragment`found as materialized (

@@ -117,7 +117,13 @@ export const listRuns = operation({
   because: "It only reads.",
   input: Filters.extend({
     limit: z.coerce.number().int().min(1).max(200).default(50),
-    cursor: z.string().max(500).optional().describe("`nextCursor` of the page before."),
+    cursor: z
+      .string()
+      .max(500)
+      .optional()
+      .describe(
+        "`nextCursor` of the page before. Only null ends a list: a filtered page may be short, or empty, and have one.",
+      ),
   }),
   output: z.strictObject({ runs: z.array(RunSummary), nextCursor: z.string().nullable() }),
   errors: ["cursor_invalid"],

@@ -115,7 +115,10 @@ export const get = statement<{ runId: string }, Run & StepCounts>("runs.get")`
     ) s
    where r.run_id = $run_id::uuid`;
 
-/** What is not final, and what needs somebody. */
+/**
+ * What is not final, and what needs somebody. What finished in the last day is counted as what ended less what failed:
+ * indexes alone answer both.
+ */
 export const overview = statement<
   object,
   {

@@ -63,8 +63,8 @@ function patternProblem(cron: string): string | undefined {
  * fire in the 400 years after which the calendar repeats itself.
  */
 export function cronProblem(spec: CronSpec): string | undefined {
-  return remembered(known, `${spec.timezone} ${spec.cron}`, () => ({ problem: problemOf(spec) }))
-    .problem;
+  const key = JSON.stringify([spec.timezone, spec.cron]);
+  return remembered(known, key, () => ({ problem: problemOf(spec) })).problem;
 }
 
 const known = new Map<string, { readonly problem: string | undefined }>();

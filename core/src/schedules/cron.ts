@@ -47,7 +47,7 @@ interface Schedule {
 const schedules = new Map<string, Schedule>();
 
 function scheduleOf({ cron, timezone }: CronSpec): Schedule {
-  return remembered(schedules, `${timezone} ${cron}`, () => {
+  return remembered(schedules, JSON.stringify([timezone, cron]), () => {
     const pattern = new CronPattern(cron, undefined, { mode: "5-or-6-parts" });
     const hour = pattern.pattern.trim().split(/\s+/).at(-4) ?? "*";
     const isEveryHour = pattern.hour.every(Boolean);

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { fitting, Name, oneLine, Payload } from "../payload.ts";
+import { fittingTexts, Name, oneLine, Payload } from "../payload.ts";
 import { RunId } from "../runs/schema.ts";
 import * as runs from "../runs/sql.ts";
+import { readJournal } from "./journal.ts";
 import { keptOf, onUnknown } from "./rules.ts";
 import {
   BeginOutcome,
@@ -85,7 +86,7 @@ export const completeSteps = operation({
   errors: [],
   async run({ db, limits }, { items }) {
     const texts = items.map(({ output, outputMeta }) =>
-      fitting(output ?? null, outputMeta, limits),
+      fittingTexts(output ?? null, outputMeta, limits),
     );
     const kept = items.flatMap((item, index) => {
       const text = texts[index];
@@ -157,7 +158,7 @@ export const listJournal = operation({
   output: JournalPage,
   errors: ["run_not_found", "run_erased"],
   async run({ db, fail }, after) {
-    const page = await db.maybe(steps.journal, after);
+    const page = await readJournal(db, after);
     if (page === undefined) throw fail("run_not_found", { runId: after.runId });
     const { erased, ...shown } = page;
     if (erased) throw fail("run_erased", { runId: after.runId });

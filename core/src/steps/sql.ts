@@ -252,13 +252,25 @@ export const fail = sharedBatch<
       else s.status end as outcome
   ${answered}`;
 
+/** A step of a page, and what is true of the page; a page without steps is one row without a name. */
+export interface JournalRow {
+  readonly erased: boolean;
+  readonly afterName: string | null;
+  readonly afterKey: string | null;
+  readonly name: string | null;
+  readonly key: string | null;
+  readonly inputHash: string | null;
+  readonly output: JsonText | null;
+  readonly outputMeta: JsonText | null;
+}
+
 /**
- * A page of about 4 MB, at least one step, as JSON text which nobody on its way parses. Sizes are summed
- * over narrow rows first and the entries stay unsorted, so no sort ever carries an output.
+ * A page of about 8 MB, at least one step. Sizes are summed over narrow rows first and the entries stay unsorted, so no
+ * sort ever carries an output.
  */
 export const journal = statement<
   { runId: string; afterName: string; afterKey: string },
-  { journal: JsonText; afterName: string | null; afterKey: string | null; erased: boolean }
+  JournalRow
 >("steps.journal")`
   with sized as materialized (
     select name, key, octet_length(output) + coalesce(octet_length(output_meta), 0) as bytes from tidebase.steps
@@ -268,19 +280,17 @@ export const journal = statement<
     select name, key, sum(bytes) over preceding - bytes as bytes_before from sized
     window preceding as (order by name, key rows unbounded preceding)
   ), last as materialized (
-    select name, key, (select count(*) from ranked where bytes_before >= 4000000) > 0 as more
-      from ranked where bytes_before < 4000000 order by name desc, key desc limit 1
-  ), entry as (
-    select '{"name":' || to_json(s.name) || ',"key":' || to_json(s.key)
-        || coalesce(',"inputHash":' || to_json(s.input_hash), '') || ',"output":' || s.output
-        || coalesce(',"outputMeta":' || s.output_meta, '') || '}' as text
+    select name, key, (select count(*) from ranked where bytes_before >= 8000000) > 0 as more
+      from ranked where bytes_before < 8000000 order by name desc, key desc limit 1
+  ), entry as not materialized (
+    select s.name, s.key, s.input_hash, s.output, s.output_meta
       from last join tidebase.steps s on s.run_id = $run_id::uuid and s.status = 'completed'
        and (s.name, s.key) > ($after_name::text, $after_key::text)
        and (s.name, s.key) <= (last.name, last.key)
   )
-  select last.name as after_name, last.key as after_key, r.erased_at is not null as erased,
-    '[' || coalesce((select string_agg(text, ',') from entry), '') || ']' as journal
-    from tidebase.runs r left join last on last.more where r.run_id = $run_id::uuid`;
+  select r.erased_at is not null as erased, last.name as after_name, last.key as after_key,
+    entry.name, entry.key, entry.input_hash, entry.output, entry.output_meta
+    from tidebase.runs r left join last on last.more left join entry on true where r.run_id = $run_id::uuid`;
 
 const recorded = fragment`name, key, status, attempt, epoch, contract, input_hash, reason, error,
     octet_length(output) as output_bytes, begun_at, ended_at`;

@@ -71,10 +71,13 @@ function answerOf(page: Page, total: number): { asked: number; runs: object[] } 
       runs: runs.map(ofRun),
       ...optional("nextCursor", page.nextCursor),
       ...truncation({ field: "runs", shown: runs.length, total }),
-      ...(runs.length === 0 ? { hints: [NONE] } : { untrusted: untrusted({ runs: foreign }) }),
+      ...(runs.length > 0
+        ? { untrusted: untrusted({ runs: foreign }) }
+        : { hints: [page.nextCursor === null ? NONE : NONE_YET] }),
     };
   });
   return { ...answer, asked };
 }
 
+const NONE_YET = "Nothing among the latest runs: go on with cursor = nextCursor.";
 const NONE = "No run matches. Leave out a filter; workflow, queue and tag must be exact.";

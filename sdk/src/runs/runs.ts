@@ -92,7 +92,10 @@ export class Runs {
     return this.#connection.call("runs.get", { runId });
   }
 
-  /** A page of runs, newest first; `nextCursor` asks for the next with the same filters. */
+  /**
+   * A page of runs, newest first; `nextCursor` asks for the next with the same filters. It is null at the end alone: a
+   * filtered page may be short, or empty, and have one.
+   */
   list(filters: Input<"runs.list"> = {}): Promise<Output<"runs.list">> {
     return this.#connection.call("runs.list", filters);
   }
