@@ -149,6 +149,12 @@ describe("where the clock of Berlin changes (02:00 to 03:00 on 29 March, 03:00 t
   });
 });
 
+test("what is remembered of one specification is never said of another that reads alike", () => {
+  expect(cronProblem(on("9 * * * *", "UTC 0"))).toContain("is not a time zone");
+  expect(cronProblem(on("0 9 * * * *", "UTC"))).toBeUndefined();
+  expect(from(on("0 9 * * * *", "UTC"), "2026-01-01T00:00:00Z", 1)).toHaveLength(1);
+});
+
 test("a gap that ends on the next day, a skipped day and a gap of half an hour lose no fire", () => {
   // Nuuk goes from Saturday 23:00 to Sunday 00:00.
   const nuuk = "America/Nuuk";
