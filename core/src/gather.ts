@@ -1,3 +1,4 @@
+import { TidebaseError } from "./errors.ts";
 import { isAway } from "./failure.ts";
 
 /** So many are out at once: while one is being committed, the next can be sent. */
@@ -5,6 +6,10 @@ const FLIGHTS = 2;
 /** One that takes longer waits for somebody's lock: it holds up nobody else. */
 const LATE_MS = 50;
 const ITEMS_MAX = 1000;
+/** A call of which one item is locked is asked again in so many pieces. */
+const PIECES = 16;
+
+type Send<Item, Answer> = (items: readonly Item[]) => Promise<readonly Answer[]>;
 
 interface Asked<Item, Answer> {
   readonly items: readonly Item[];
@@ -15,10 +20,10 @@ interface Asked<Item, Answer> {
 /**
  * Calls of different callers that arrive while others are out travel together in the next one: one round trip and one
  * commit for all of them. A lone call waits for nothing. Each caller gets the answers to its own items; when a call
- * fails for what one of them says, each is sent alone and fails alone.
+ * fails for what one of them says, or gives up waiting for a run that is locked, each is sent alone.
  */
 export function gather<Item, Answer>(
-  send: (items: readonly Item[]) => Promise<readonly Answer[]>,
+  send: Send<Item, Answer>,
 ): (items: readonly Item[]) => Promise<Answer[]> {
   /** When each was sent, by `performance.now()`; the late ones are not among them. */
   const flights = new Set<{ readonly since: number }>();
@@ -70,8 +75,9 @@ function fitting(waiting: readonly { readonly items: readonly unknown[] }[]): nu
 
 async function sendAll<Item, Answer>(
   together: readonly Asked<Item, Answer>[],
-  send: (items: readonly Item[]) => Promise<readonly Answer[]>,
+  send: Send<Item, Answer>,
 ): Promise<void> {
+  const [first] = together;
   try {
     const answers = await send(together.flatMap(({ items }) => items));
     let from = 0;
@@ -80,10 +86,49 @@ async function sendAll<Item, Answer>(
       from += items.length;
     }
   } catch (error) {
-    const final = together.length === 1 || isAway(error);
-    for (const asked of together) {
-      if (final) asked.reject(error);
-      else await sendAll([asked], send);
-    }
+    if (!isBusy(error) && (isAway(error) || together.length === 1))
+      for (const { reject } of together) reject(error);
+    else if (first !== undefined && together.length === 1) await settle(first, apart, send);
+    else await Promise.all(together.map((asked) => settle(asked, orApart, send)));
   }
+}
+
+async function settle<Item, Answer>(
+  { items, resolve, reject }: Asked<Item, Answer>,
+  way: (items: readonly Item[], send: Send<Item, Answer>) => Promise<Answer[]>,
+  send: Send<Item, Answer>,
+): Promise<void> {
+  try {
+    resolve(await way(items, send));
+  } catch (error) {
+    reject(error);
+  }
+}
+
+/** All at once; where one of them is locked, apart. */
+async function orApart<Item, Answer>(
+  items: readonly Item[],
+  send: Send<Item, Answer>,
+): Promise<Answer[]> {
+  try {
+    return [...(await send(items))];
+  } catch (error) {
+    if (!isBusy(error) || items.length === 1) throw error;
+    return apart(items, send);
+  }
+}
+
+/** In some pieces at the same time: the one whose run is locked waits, the others do not. */
+async function apart<Item, Answer>(
+  items: readonly Item[],
+  send: Send<Item, Answer>,
+): Promise<Answer[]> {
+  const size = Math.ceil(items.length / PIECES);
+  const starts = Array.from({ length: Math.ceil(items.length / size) }, (_, n) => n * size);
+  const pieces = starts.map((start) => orApart(items.slice(start, start + size), send));
+  return (await Promise.all(pieces)).flat();
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof TidebaseError && error.code === "store_busy";
 }

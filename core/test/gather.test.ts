@@ -51,6 +51,25 @@ test("a caller whose run somebody holds locked keeps no other waiting", async ()
   for (const answer of await Promise.all(waiting)) expect(answer).toEqual(COMPLETED);
 });
 
+test("callers of one flight, and items of one call, wait for the locked one among them no longer than it takes to part", async () => {
+  const leases = await Promise.all(Array.from({ length: 20 }, () => db.begun()));
+  const [locked, first, second, ...others] = leases as [Lease, Lease, Lease, ...Lease[]];
+  const letGo = await db.hold(locked.runId);
+  const stuck = [record(locked, 1), record(first, 1), record(second, 1), record(locked, 2)]; // two flights, then these two
+  const free = others.map((lease) => record(lease, 1));
+  for (const answer of await Promise.all([stuck[1], stuck[2], ...free]))
+    expect(answer).toEqual(COMPLETED);
+  const items = [locked, ...others].map((lease) => ({ ...lease, name: "mixed", output: 2 }));
+  const mixed = db.call("steps.complete", { items });
+  const recorded = "select from tidebase.steps where name = 'mixed'";
+  await expect
+    .poll(async () => (await db.pool.query(recorded)).rowCount, { timeout: 5000 })
+    .toBe(others.length);
+  await letGo();
+  expect(await mixed).toEqual({ results: items.map(() => ({ outcome: "completed" })) });
+  for (const answer of await Promise.all([stuck[0], stuck[3]])) expect(answer).toEqual(COMPLETED);
+});
+
 test("the same step sent by two callers at once is recorded once, and both are told", async () => {
   const lease = await db.begun();
   const twice = await Promise.all(Array.from({ length: 8 }, () => record(lease, 1, "same")));

@@ -51,3 +51,26 @@ test("a refusal that concerns all rejects all, and the lane goes on", async () =
   isShut = false;
   expect(await add("c")).toBe("c");
 });
+
+test("a request that is late does not keep the next ones, up to four", async () => {
+  const waiting: (() => void)[] = [];
+  const batches: string[][] = [];
+  const add = coalesce(async (items) => {
+    batches.push([...items]);
+    if (items.includes("stuck")) await new Promise<void>((resolve) => waiting.push(resolve));
+    return items;
+  });
+  const stuck = [add("stuck")];
+  await expect.poll(() => batches.length).toBe(1);
+  expect(await Promise.all([add("a"), add("b")])).toEqual(["a", "b"]);
+  expect(batches).toEqual([["stuck"], ["a", "b"]]);
+  for (let n = 2; n <= 4; n++) {
+    stuck.push(add("stuck"));
+    await expect.poll(() => waiting.length).toBe(n);
+  }
+  const fifth = add("fifth");
+  waiting.shift()?.();
+  expect(await fifth).toBe("fifth");
+  for (const go of waiting) go();
+  expect(await Promise.all(stuck)).toEqual(["stuck", "stuck", "stuck", "stuck"]);
+});

@@ -69,6 +69,36 @@ test("never more runs than its number are worked on, and all of them are in the 
   expect(worker.active).toBe(0);
 });
 
+test("a run that somebody holds locked keeps the others of its worker waiting for nothing", async () => {
+  const { tidebase, work } = working("locked", { concurrency: 3 });
+  const [begun, mayEnd] = [deferred<string>(), deferred()];
+  let ended = 0;
+  tidebase.workflow("nap", async (run) => {
+    if (run.input === "locked") {
+      begun.resolve(run.runId);
+      await mayEnd.promise;
+    }
+    ended += 1;
+  });
+  await tidebase.enqueue("nap", { queue: "locked", input: "locked", priority: 1 });
+  const worker = work();
+  const letGo = await server.db.hold(await begun.promise);
+  mayEnd.resolve();
+  const others = await tidebase.enqueueMany(
+    "nap",
+    Array.from({ length: 40 }, () => ({ queue: "locked" })),
+  );
+  const completed = async () => {
+    const ids = others.map(({ runId }) => runId?.slice(4));
+    const text = "select from tidebase.runs where run_id = any ($1) and status = 'completed'";
+    return (await server.db.pool.query(text, [ids])).rowCount;
+  };
+  await expect.poll(completed, { timeout: 10_000 }).toBe(40);
+  await letGo();
+  await worker.stop();
+  expect(ended).toBe(41);
+});
+
 test("two queues take turns, however much the first one holds", async () => {
   const { tidebase } = working("");
   const order: string[] = [];

@@ -1,7 +1,7 @@
 import type { JsonText } from "../json-text.ts";
 import { notQuarantined } from "../quarantine-sql.ts";
 import type { Run } from "../runs/schema.ts";
-import { batch, fragment, items, sharedBatch, statement } from "../statement.ts";
+import { batch, fragment, items, sharedBatch, sharedItems, statement } from "../statement.ts";
 import {
   earlierKeys,
   family,
@@ -126,7 +126,7 @@ export const payloadsAndUnfinished = statement<
 export const heartbeat = sharedBatch<Lease, { i: number; outcome: Refused | "held" }>(
   "runs.heartbeat",
 )`
-  with ${items(lease)}, ${held}, beaten as (
+  with ${sharedItems(lease)}, ${held}, beaten as (
     update tidebase.runs r set lease_expires_at = tidebase.now() + r.lease_ms * interval '1 ms'
       from held where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced
   )
@@ -175,7 +175,7 @@ export const complete = sharedBatch<
   Lease & { result?: unknown; resultMeta?: unknown; orphaned?: unknown },
   { i: number; outcome: Refused | "completed" }
 >("runs.complete")`
-  with ${items({ ...lease, result: "text", result_meta: "text", orphaned: "text" })}, ${heldWithParents}, ended as (
+  with ${sharedItems({ ...lease, result: "text", result_meta: "text", orphaned: "text" })}, ${heldWithParents}, ended as (
     update tidebase.runs r
        set status = 'completed', last_seq = r.last_seq + 1, lease_expires_at = null, ended_at = (select tidebase.now())
       from held where r.run_id = held.run_id and r.run_id = any (array(select run_id from held)) and held.fenced

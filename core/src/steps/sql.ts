@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { JsonText } from "../json-text.ts";
 import { held, lease, type Refused, refused } from "../leases/fence.ts";
-import { fragment, items, sharedBatch, statement, withLone } from "../statement.ts";
+import { fragment, sharedBatch, sharedItems, statement, withLone } from "../statement.ts";
 import type { OnUnknown, StepBegin, StepCompletion, StepFailure, StepRecord } from "./schema.ts";
 
 const step = {
@@ -84,7 +84,7 @@ export const begin = sharedBatch<
       | "again";
   }
 >("steps.begin")`
-  with ${items(step)}, ${held}, ${admitted}, written as (
+  with ${sharedItems(step)}, ${held}, ${admitted}, written as (
     insert into tidebase.steps as s
       (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, begun_at)
     select run_id, name, key, 'begun', on_unknown, epoch, attempt, input_hash, input, contract, at from admitted
@@ -173,7 +173,7 @@ export const complete = withLone(
         | "again";
     }
   >("steps.complete")`
-  with ${items({ ...step, output: "text", output_meta: "text" })}, ${held}, ${admitted}, written as (
+  with ${sharedItems({ ...step, output: "text", output_meta: "text" })}, ${held}, ${admitted}, written as (
     insert into tidebase.steps as s
       (run_id, name, key, status, on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, ended_at)
     select run_id, name, key, 'completed', on_unknown, epoch, attempt, input_hash, input, contract, output, output_meta, at
@@ -212,7 +212,7 @@ export const fail = sharedBatch<
       | "again";
   }
 >("steps.fail")`
-  with ${items({ ...step, error: "text", message: "text", reason: "text", retry_in_ms: "bigint" })}, ${held}, ${admitted},
+  with ${sharedItems({ ...step, error: "text", message: "text", reason: "text", retry_in_ms: "bigint" })}, ${held}, ${admitted},
   written as (
     insert into tidebase.steps as s
       (run_id, name, key, status, on_unknown, epoch, attempt, failures, retry_at, reason, input_hash, input, contract,

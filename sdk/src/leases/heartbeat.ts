@@ -11,7 +11,8 @@ interface Beating {
   beatAt: number;
   /** The clock is read again at this moment. */
   lapseAt: number;
-  asking: boolean;
+  /** Beats that are out. */
+  unanswered: number;
 }
 
 /**
@@ -29,7 +30,7 @@ export class Heartbeat {
 
   /** Beats until `release`, or until the lease is lost or lapsed. */
   keep(held: HeldLease): void {
-    const beating = { held, beatAt: 0, lapseAt: 0, asking: false };
+    const beating = { held, beatAt: 0, lapseAt: 0, unanswered: 0 };
     beating.beatAt = held.endsAt - (held.leaseMs * 2) / 3;
     beating.lapseAt = lapseOf(held);
     this.#beating.set(held, beating);
@@ -80,17 +81,18 @@ export class Heartbeat {
   #beat(beating: Beating, now: number): void {
     const { held } = beating;
     beating.beatAt = now + held.leaseMs / 3;
-    if (beating.asking) return;
-    beating.asking = true;
-    this.#lanes.heartbeat(JSON.stringify(held.lease)).then(
+    // One that is not answered by now may wait for another run of its request, which somebody holds locked.
+    const way = beating.unanswered > 0 ? this.#lanes.heartbeatAlone : this.#lanes.heartbeat;
+    beating.unanswered += 1;
+    way(JSON.stringify(held.lease)).then(
       ({ outcome }) => {
-        beating.asking = false;
+        beating.unanswered -= 1;
         if (outcome !== "held") return this.#lost(held, outcome);
         held.extend(now);
         beating.lapseAt = lapseOf(held);
       },
       () => {
-        beating.asking = false; // not answered: the next beat tries again, and the clock runs on
+        beating.unanswered -= 1; // the next beat tries again, and the clock runs on
       },
     );
   }

@@ -13,8 +13,18 @@ const ITEMS_MAX = 1000;
 /** … and a request stays well below its limit for bodies, unless one item alone is larger. */
 const BYTES_MAX = 4_000_000;
 
+/** A request that is out for so long may wait for one of its items alone: the next one leaves all the same … */
+const LATE_MS = 250;
+/** … but never more than these are out. */
+const MOST_OUT = 4;
+
+interface Flight {
+  readonly since: number;
+  isLate: boolean;
+}
+
 /**
- * One request at a time; what is added while it is out travels together in the next one. A lone
+ * One request at a time, unless it is late; what is added while it is out travels together in the next one. A lone
  * item waits for nothing, sixteen busy runs share a round trip and a commit. When the request as a
  * whole is refused for what one item says, each is sent alone and fails alone.
  */
@@ -22,23 +32,52 @@ export function coalesce<Result>(
   send: (items: readonly string[]) => Promise<readonly Result[]>,
 ): (item: string) => Promise<Result> {
   let pending: Pending<Result>[] = [];
-  let sending = false;
+  const out = new Set<Flight>();
+  let clock: ReturnType<typeof setTimeout> | undefined;
+  let isDue = false;
 
-  async function sendAll(): Promise<void> {
-    sending = true;
-    while (pending.length > 0) {
+  /** Once for all that is added in this turn; whoever was just answered may write again at once. */
+  function soon(): void {
+    if (isDue) return;
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      depart();
+    });
+  }
+
+  function depart(): void {
+    if (pending.length === 0) return;
+    const isFree = out.size < MOST_OUT && [...out].every(({ isLate }) => isLate);
+    if (isFree) {
       const batch = pending.slice(0, fitting(pending, 0));
       pending = pending.slice(batch.length);
-      await sendBatch(batch, send);
-      await nextTurn(); // whoever was just answered may write again at once: take it along
+      void fly(batch);
     }
-    sending = false;
+    if (pending.length === 0 || clock !== undefined) return;
+    clock = setTimeout(leaveLate, LATE_MS);
+    clock.unref?.();
+  }
+
+  async function fly(batch: readonly Pending<Result>[]): Promise<void> {
+    const flight = { since: performance.now(), isLate: false };
+    out.add(flight);
+    await sendBatch(batch, send);
+    out.delete(flight);
+    soon();
+  }
+
+  function leaveLate(): void {
+    clock = undefined;
+    const due = performance.now() - LATE_MS + 1;
+    for (const flight of out) flight.isLate ||= flight.since <= due;
+    depart();
   }
 
   return (text) =>
     new Promise((resolve, reject) => {
       pending.push({ text, resolve, reject });
-      if (pending.length === 1 && !sending) void nextTurn().then(sendAll);
+      if (pending.length === 1) soon();
     });
 }
 
@@ -99,8 +138,4 @@ function isOneItemsFault(error: unknown): boolean {
     "webhook_not_found",
     "internal",
   );
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -26,6 +26,8 @@ export interface Lanes {
   enqueueAll(items: readonly string[]): Promise<Result<"runs.enqueue">[]>;
   /** One try only: the next beat is the second one. */
   heartbeat(item: string): Promise<Result<"runs.heartbeat">>;
+  /** In a request of its own: where another's run is locked, all beats of a request wait. */
+  heartbeatAlone(item: string): Promise<Result<"runs.heartbeat">>;
 }
 
 /** `giveUpAfterMs` is how long a step's record is kept and sent again while the server is away. */
@@ -40,6 +42,7 @@ export function lanesOver(exchange: Exchange, giveUpAfterMs: number, beatTimeout
   const lane = <Name extends BatchName>(name: Name, options?: CallOptions) =>
     coalesce<Result<Name>>(batch(name, options));
   const patient = { patienceMs: giveUpAfterMs };
+  const beat = { patienceMs: 0, timeoutMs: beatTimeoutMs };
   return {
     begin: lane("steps.begin", patient),
     complete: lane("steps.complete", patient),
@@ -47,6 +50,10 @@ export function lanesOver(exchange: Exchange, giveUpAfterMs: number, beatTimeout
     completeRun: lane("runs.complete", patient),
     enqueue: lane("runs.enqueue"),
     enqueueAll: (items) => inBatches(items, batch("runs.enqueue")),
-    heartbeat: lane("runs.heartbeat", { patienceMs: 0, timeoutMs: beatTimeoutMs }),
+    heartbeat: lane("runs.heartbeat", beat),
+    async heartbeatAlone(item) {
+      const [result] = await inBatches([item], batch("runs.heartbeat", beat));
+      return result as Result<"runs.heartbeat">;
+    },
   };
 }
