@@ -26,6 +26,7 @@ import { Waits } from "../waits/waits.ts";
 import { isFatal } from "./fatal-error.ts";
 import { recordResult } from "./result.ts";
 import type { Run, Workflow } from "./run.ts";
+import { settled, unheard } from "./settled.ts";
 
 /** Whoever is waited for longer is named once. */
 const NAME_AFTER_MS = 10_000;
@@ -299,25 +300,4 @@ export class Attempt {
 function ending(runId: string): TidebaseError {
   const says = `This process is ending; run ${runId} was handed back. Begin it again to go on.`;
   return new TidebaseError("run_released", says, { runId });
-}
-
-type Settled<Result> =
-  | { readonly ok: true; readonly value: Result }
-  | { readonly ok: false; readonly error: unknown };
-
-async function settled<Result>(work: () => Result | Promise<Result>): Promise<Settled<Result>> {
-  try {
-    return { ok: true, value: await work() };
-  } catch (error) {
-    return { ok: false, error };
-  }
-}
-
-/**
- * A wait is often begun first and awaited later. When the attempt is given up in between, its
- * rejection must not end the whole process as an unhandled one.
- */
-function unheard<Value>(wait: Promise<Value>): Promise<Value> {
-  wait.catch(() => {});
-  return wait;
 }
