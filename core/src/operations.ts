@@ -22,14 +22,8 @@ import {
   watchRuns,
 } from "./leases/operations.ts";
 import type { AnyOperation } from "./operation.ts";
-import {
-  claimRuns,
-  enqueueRuns,
-  getQueue,
-  listQueues,
-  redriveQueue,
-  updateQueue,
-} from "./queues/operations.ts";
+import { enqueueRuns } from "./queues/enqueue.ts";
+import { claimRuns, getQueue, listQueues, redriveQueue, updateQueue } from "./queues/operations.ts";
 import { recoverRun, reviewStep, runVerdict } from "./recovery/operations.ts";
 import { cancelRun, setDeadline } from "./runs/cancel.ts";
 import { eraseRun } from "./runs/erase.ts";

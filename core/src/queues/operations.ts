@@ -1,4 +1,3 @@
-import { v7 as uuid } from "uuid";
 import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
 import { claimBesides } from "../claim-besides.ts";
@@ -6,110 +5,18 @@ import type { Database } from "../database.ts";
 import { isAway } from "../failure.ts";
 import { Holder, machineOf } from "../leases/holder.ts";
 import { GrantId, LeaseMs } from "../leases/schema.ts";
-import { type Actor, operation } from "../operation.ts";
+import { operation } from "../operation.ts";
 import { Name } from "../payload.ts";
 import * as recovery from "../recovery/sql.ts";
-import { conflictWith } from "../runs/conflict.ts";
-import { contentOf } from "../runs/creation.ts";
 import { RunId, UUID } from "../runs/schema.ts";
 import { grantsOf } from "./grant.ts";
-import {
-  DeadLetters,
-  EnqueueItem,
-  EnqueueResult,
-  Grant,
-  Queue,
-  QueueLimits,
-  QueueName,
-  Worker,
-} from "./schema.ts";
+import { DeadLetters, Grant, Queue, QueueLimits, QueueName, Worker } from "./schema.ts";
 import * as queues from "./sql.ts";
 
 /*
  * A job is a run in `queued`. A slot is a run in `running`: derived, never counted up and down. A queue
  * exists as soon as it is named; its row holds only limits and switches.
  */
-
-export const enqueueRuns = operation({
-  name: "runs.enqueue",
-  summary: "Queue up to 1,000 runs in one commit, each with its own outcome.",
-  route: "POST /v1/runs/enqueue",
-  effect: "write",
-  scope: "enqueue",
-  fenced: false,
-  because: "Nobody holds a run before it exists; ids and keys make a repeat harmless.",
-  input: z.strictObject({ items: z.array(EnqueueItem).min(1).max(1000) }),
-  output: z.strictObject({
-    results: z
-      .array(EnqueueResult)
-      .describe("In the order of the items; `deduplicated` gives the active run of the key."),
-  }),
-  errors: ["payload_too_large", "webhook_not_found"],
-  async run(context, { items }) {
-    const { db, fail } = context;
-    const names = [...new Set(items.flatMap(({ webhooks = [] }) => webhooks))];
-    if (names.length > 0) {
-      const unknown = await db.many(queues.unknownWebhooks, { names });
-      if (unknown.length > 0)
-        throw fail("webhook_not_found", { webhooks: unknown.map(({ name }) => name) });
-    }
-    const rows = await db.batch(
-      queues.enqueue,
-      items.map((item) => jobOf(item, context).job),
-    );
-    const results = rows.map(
-      (row): EnqueueResult =>
-        "runId" in row
-          ? { runId: row.runId, status: row.status, outcome: row.outcome }
-          : { outcome: row.outcome },
-    );
-    const conflicts = [...results.entries()].filter(
-      ([, { outcome }]) => outcome === "idempotency_conflict",
-    );
-    for (const [index, result] of conflicts.slice(0, COMPARED_MAX))
-      if (result.runId !== undefined)
-        result.differs = await conflictWith(
-          db,
-          result.runId,
-          jobOf(items[index] as EnqueueItem, context).body,
-        );
-    return { results };
-  },
-});
-
-/** The row of a new run, and the body that its idempotency key stands for. */
-function jobOf(
-  item: EnqueueItem,
-  context: Parameters<typeof contentOf>[1] & { readonly actor: Actor },
-): { job: queues.NewJob; body: Record<string, unknown> } {
-  const { workflow, idempotencyKey, queue, dedupeKey, concurrencyKey, backoff } = item;
-  const content = contentOf(item, context, { queue, dedupeKey, concurrencyKey });
-  const job = {
-    runId: item.runId ?? `run_${uuid()}`,
-    ...{ workflow, queue, idempotencyKey, dedupeKey, concurrencyKey },
-    input: content.input,
-    inputMeta: content.inputMeta,
-    metadata: content.metadata,
-    tags: JSON.stringify(content.tags),
-    webhooks: JSON.stringify(item.webhooks ?? []),
-    bodyHash: content.bodyHash,
-    priority: item.priority,
-    runAt: item.runAt,
-    delayMs: item.delayMs,
-    ttlMs: item.ttlMs,
-    deadlineMs: item.deadlineMs,
-    maxAttempts: item.maxAttempts,
-    backoffMinMs: backoff?.minMs,
-    backoffMaxMs: backoff?.maxMs,
-    backoffFactor: backoff?.factor,
-    maxSteps: context.limits.steps,
-    actor: context.actor.name,
-  };
-  return { job, body: { ...content.body, workflow, idempotencyKey } };
-}
-
-/** Conflicts of one call that are looked into: payloads are read for it. */
-const COMPARED_MAX = 100;
 
 export const claimRuns = operation({
   name: "queues.claim",
