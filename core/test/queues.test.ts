@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { newGrant, useDatabase } from "./support/database.ts";
 
@@ -37,6 +38,30 @@ const failed = (run: Granted, more: object = {}) =>
   call("runs.fail", { ...lease(run), error: { message: "model overloaded" }, ...more });
 const run = async (runId: string) =>
   (await call("runs.get", { runId }))["run"] as Record<string, unknown>;
+
+test("runs without keys that are sent again are found beside new ones, and one is not made twice in a call", async () => {
+  const [a, b, c, d] = Array.from({ length: 4 }, () => `run_${randomUUID()}`);
+  const again = (...items: object[]) =>
+    enqueueAll(items.map((item) => ({ queue: "again", ...item })));
+  expect(await again({ runId: a }, { runId: b })).toMatchObject([
+    { runId: a, outcome: "created", status: "queued" },
+    { runId: b, outcome: "created" },
+  ]);
+  expect(await again({ runId: b }, { runId: c }, { runId: a, input: 2 })).toMatchObject([
+    { runId: b, outcome: "existing" },
+    { runId: c, outcome: "created" },
+    { runId: a, outcome: "idempotency_conflict", differs: ["input"] },
+  ]);
+  expect(await again({ runId: d }, { runId: d })).toMatchObject([
+    { runId: d, outcome: "created" },
+    { runId: d, outcome: "existing" },
+  ]);
+  const { rows } = await pool.query(
+    "select count(*)::int as n from tidebase.events where type = 'run.queued' and run_id = any ($1)",
+    [[a, b, c, d].map((runId) => runId?.slice(4))],
+  );
+  expect(rows).toEqual([{ n: 4 }]);
+});
 
 test("an enqueued run is claimed once, with its input, and only by claim", async () => {
   const { runId } = await enqueue({ queue: "once" });
