@@ -77,7 +77,6 @@ async function sendAll<Item, Answer>(
   together: readonly Asked<Item, Answer>[],
   send: Send<Item, Answer>,
 ): Promise<void> {
-  const [first] = together;
   try {
     const answers = await send(together.flatMap(({ items }) => items));
     let from = 0;
@@ -86,10 +85,12 @@ async function sendAll<Item, Answer>(
       from += items.length;
     }
   } catch (error) {
-    if (!isBusy(error) && (isAway(error) || together.length === 1))
-      for (const { reject } of together) reject(error);
-    else if (first !== undefined && together.length === 1) await settle(first, apart, send);
-    else await Promise.all(together.map((asked) => settle(asked, orApart, send)));
+    const isLone = together.length === 1;
+    const isFinal = !isBusy(error) && (isLone || isAway(error));
+    const way = isLone ? apart : orApart;
+    await Promise.all(
+      together.map((asked) => (isFinal ? asked.reject(error) : settle(asked, way, send))),
+    );
   }
 }
 

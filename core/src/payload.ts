@@ -85,3 +85,13 @@ export function fittingTexts(
   const bytes = (texts.value?.bytes ?? 0) + (texts.meta?.bytes ?? 0);
   return bytes <= payloadBytes ? texts : undefined;
 }
+
+/** Sends what fits alone, and gives an answer for each item in order; undefined for one that does not fit. */
+export async function answersOf<Fitting, Answer>(
+  items: readonly (Fitting | undefined)[],
+  send: (fitting: readonly Fitting[]) => Promise<readonly Answer[]>,
+): Promise<(Answer | undefined)[]> {
+  const fitting = items.filter((item) => item !== undefined);
+  const answers = (fitting.length === 0 ? [] : await send(fitting)).values();
+  return items.map((item) => (item === undefined ? undefined : answers.next().value));
+}

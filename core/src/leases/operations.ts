@@ -3,7 +3,7 @@ import { z } from "zod";
 import { principalOf } from "../access/rules.ts";
 import { payloadText, unread } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { checkPayload, fittingTexts, Name, oneLine, StoredPayload } from "../payload.ts";
+import { answersOf, checkPayload, fittingTexts, Name, oneLine, StoredPayload } from "../payload.ts";
 import { FAILURE_CLASSES, RecordedError, RunId } from "../runs/schema.ts";
 import { readJournal } from "../steps/journal.ts";
 import { JournalPage, Unfinished } from "../steps/schema.ts";
@@ -192,20 +192,18 @@ export const completeRuns = operation({
   }),
   errors: [],
   async run({ db, limits }, { items }) {
-    const texts = items.map(({ result, resultMeta }) => fittingTexts(result, resultMeta, limits));
-    const kept = items.flatMap(({ orphanedSteps, ...lease }, index) => {
-      const text = texts[index];
-      if (text === undefined) return [];
+    const kept = items.map(({ orphanedSteps, result, resultMeta, ...lease }) => {
+      const texts = fittingTexts(result, resultMeta, limits);
+      if (texts === undefined) return undefined;
       const orphaned = orphanedSteps.length === 0 ? undefined : orphanedSteps;
-      return [{ ...lease, result: text.value, resultMeta: text.meta, orphaned }];
+      return { ...lease, result: texts.value, resultMeta: texts.meta, orphaned };
     });
-    const rows = kept.length === 0 ? [] : await db.batch(leases.complete, kept);
-    const answers = rows.values();
+    const rows = await answersOf(kept, (fitting) => db.batch(leases.complete, fitting));
     return {
-      results: texts.map((text) =>
-        text === undefined
+      results: rows.map((row) =>
+        row === undefined
           ? { outcome: "result_too_large" as const, limitBytes: limits.payloadBytes }
-          : { outcome: answers.next().value?.outcome ?? "input_refused" },
+          : { outcome: row.outcome },
       ),
     };
   },

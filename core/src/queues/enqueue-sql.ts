@@ -77,8 +77,8 @@ export const enqueue = batch<
    order by made.i`;
 
 /**
- * Runs without keys, webhooks of their own or a limit for their key: nothing can be in their way but a run of the same id, so
- * they are inserted as they are. `met`: there is such a run, and `enqueue` says which.
+ * Runs without an idempotency or dedupe key and without webhooks of their own: nothing can be in their way but a run of
+ * the same id, so they are inserted as they are. `met`: there is such a run, and `enqueue` says which.
  */
 export const enqueuePlain = batch<NewJob, { i: number; outcome: "created" | "met" }>(
   "runs.enqueue_plain",

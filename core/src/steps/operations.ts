@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { payloadText } from "../json-text.ts";
 import { operation } from "../operation.ts";
-import { fittingTexts, Name, oneLine, Payload } from "../payload.ts";
+import { answersOf, fittingTexts, Name, oneLine, Payload } from "../payload.ts";
 import { RunId } from "../runs/schema.ts";
 import * as runs from "../runs/sql.ts";
 import { readJournal } from "./journal.ts";
@@ -85,24 +85,18 @@ export const completeSteps = operation({
   }),
   errors: [],
   async run({ db, limits }, { items }) {
-    const texts = items.map(({ output, outputMeta }) =>
-      fittingTexts(output ?? null, outputMeta, limits),
-    );
-    const kept = items.flatMap((item, index) => {
-      const text = texts[index];
-      if (text === undefined) return [];
-      const { value: output, meta: outputMeta } = text;
-      return [
-        { ...item, ...keptOf(item), output, outputMeta, onUnknown: onUnknown(item.contract) },
-      ];
+    const kept = items.map((item) => {
+      const texts = fittingTexts(item.output ?? null, item.outputMeta, limits);
+      if (texts === undefined) return undefined;
+      const { value: output, meta: outputMeta } = texts;
+      return { ...item, ...keptOf(item), output, outputMeta, onUnknown: onUnknown(item.contract) };
     });
-    const rows = kept.length === 0 ? [] : await db.batch(steps.complete, kept);
-    const answers = rows.values();
+    const rows = await answersOf(kept, (fitting) => db.batch(steps.complete, fitting));
     return {
-      results: texts.map((text) =>
-        text === undefined
+      results: rows.map((row) =>
+        row === undefined
           ? { outcome: "output_too_large" as const, limitBytes: limits.payloadBytes }
-          : { outcome: answers.next().value?.outcome ?? "input_refused" },
+          : { outcome: row.outcome },
       ),
     };
   },
