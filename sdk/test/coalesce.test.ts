@@ -61,12 +61,12 @@ test("a request that is late does not keep the next ones, up to four", async () 
     return items;
   });
   const stuck = [add("stuck")];
-  await expect.poll(() => batches.length).toBe(1);
+  await expect.poll(() => batches.length, { timeout: 5000 }).toBe(1);
   expect(await Promise.all([add("a"), add("b")])).toEqual(["a", "b"]);
   expect(batches).toEqual([["stuck"], ["a", "b"]]);
   for (let n = 2; n <= 4; n++) {
     stuck.push(add("stuck"));
-    await expect.poll(() => waiting.length).toBe(n);
+    await expect.poll(() => waiting.length, { timeout: 5000 }).toBe(n);
   }
   const fifth = add("fifth");
   waiting.shift()?.();
