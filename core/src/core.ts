@@ -8,9 +8,8 @@ import { fillsOutbox } from "./deliveries/rules.ts";
 import { dueDeliveries } from "./deliveries/sql.ts";
 import { staleDeliveries } from "./deliveries/stale.ts";
 import { type ErrorCode, TidebaseError } from "./errors.ts";
-import { follow } from "./events/follow.ts";
+import { type Follow, openFollow } from "./events/follow.ts";
 import { openHub } from "./events/hub.ts";
-import type { RunEvent } from "./events/schema.ts";
 import { openWatching } from "./events/watch.ts";
 import { expiredGates } from "./gates/expired.ts";
 import { toJson } from "./json-text.ts";
@@ -52,8 +51,8 @@ export interface Core {
   hasKeys(): Promise<boolean>;
   /** Sessions of the gate page. */
   readonly sessions: Sessions;
-  /** The committed events of a run as they come; see follow(). */
-  follow(runId: string, afterSeq: number, signal: AbortSignal): AsyncIterable<RunEvent[]>;
+  /** The committed events of a run as they come; see openFollow(). */
+  readonly follow: Follow;
   /** Whether the database answers, and what it lacks. Never throws. */
   status(): Promise<CoreStatus>;
   /** Sweeps now, until a round settles nothing more: for who moved the clock. Throws what kept a sweep from it. */
@@ -156,7 +155,7 @@ export function openCore(options: CoreOptions): Core {
   return {
     ...{ execute, authenticate, hasKeys, settle: sweeps.settle },
     sessions: openSessions(db),
-    follow: (runId, afterSeq, signal) => follow(db, hub, { runId, afterSeq }, signal),
+    follow: openFollow(db, hub),
     status: () => statusOf({ databaseUrl: address.url(), schema }, sweeps.status(), retention.read),
     async close() {
       closing.abort();

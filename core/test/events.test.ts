@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { openCore, type RunEvent } from "../src/index.ts";
+import { countStatements } from "./support/counting-proxy.ts";
 import { useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
 
 async function collect(
-  events: AsyncIterable<RunEvent[]>,
+  events: AsyncIterable<readonly RunEvent[]>,
   until: (seen: RunEvent[]) => boolean = () => false,
 ): Promise<RunEvent[]> {
   const seen: RunEvent[] = [];
@@ -53,6 +54,28 @@ test("two processes on one store: what one writes, a follower of the other sees"
   await db.call("steps.complete", { items: [{ ...lease, name: "s", output: 1 }] });
   expect((await following).at(-1)).toMatchObject({ seq: 3, type: "step.completed" });
   await other.close();
+});
+
+test("followers that are woken together read together", async () => {
+  const proxy = await countStatements(db.url);
+  const other = openCore({ databaseUrl: proxy.url, sweeps: false });
+  const lease = await db.begun();
+  const abort = new AbortController();
+  let seen = 0;
+  const followers = Array.from({ length: 50 }, () =>
+    collect(other.follow(lease.runId, 0, abort.signal), (events) => {
+      seen += 1;
+      return events.length === 3;
+    }),
+  );
+  await expect.poll(() => seen).toBe(50); // the two events of a begun run
+  const before = proxy.count();
+  await db.call("steps.complete", { items: [{ ...lease, name: "s", output: 1 }] });
+  const heard = (await Promise.all(followers)).map((events) => events.at(-1)?.seq);
+  expect(heard).toEqual(Array(50).fill(3));
+  expect(proxy.count() - before).toBeLessThan(10);
+  await other.close();
+  proxy.close();
 });
 
 test("a follower that has seen the end of a final run is not kept waiting", async () => {

@@ -288,6 +288,27 @@ test("a claim that is answered while the worker stops is handed back", async () 
   expect(await runOf(runId)).toMatchObject({ status: "queued", attempts: 0, epoch: 1 });
 });
 
+test("a result that is on its way when the worker is hurried is recorded: its run is not handed back", async () => {
+  const { tidebase, work } = working("returned");
+  tidebase.workflow("w", () => "done");
+  const [sent, go] = [deferred(), deferred()];
+  server.meddle = async (path, answer) => {
+    if (path !== "/v1/runs/complete") return answer();
+    sent.resolve();
+    await go.promise;
+    return answer();
+  };
+  const { runId } = await tidebase.enqueue("w", { queue: "returned" });
+  const worker = work();
+  await sent.promise;
+  const stopping = worker.stop({ drainMs: 0 });
+  await statusOf(runId); // a hand-back would have arrived before it
+  go.resolve();
+  await stopping;
+  expect(await runOf(runId)).toMatchObject({ status: "completed", epoch: 1 });
+  expect(server.requests.filter((path) => path.endsWith("/release"))).toEqual([]);
+});
+
 test("a claim whose answer is lost is sent again and finds its own run", async () => {
   const { tidebase, work } = working("lost-answer", { concurrency: 1 });
   tidebase.workflow("w", () => "found");

@@ -38,7 +38,8 @@ export async function settle(tx: Asking, work: Work) {
     const isSame = proof?.decision === row.status && proof.answerHash === row.answerHash;
     return isSame ? "proven" : "decided";
   }
-  const votes = await tx.many(gates.votes, { gateId, revision: row.revision });
+  const isJoint = row.approvals > 1;
+  const votes = isJoint ? await tx.many(gates.votes, { gateId, revision: row.revision }) : [];
   const { said, ...decider } =
     work.proofKind === undefined ? known(work) : proven(work, work.proofKind, proof);
   const { level } = decider;
@@ -51,7 +52,7 @@ export async function settle(tx: Asking, work: Work) {
   if (word !== "good" || level === undefined) return word === "good" ? "gate_needs_human" : word;
   if (proof !== undefined) await tx.one(proofs.spend, proof);
   const record = { ...row, ...work, ...said, voter, decider: decider.name };
-  if (decider.approves && row.approvals > 1)
+  if (decider.approves && isJoint)
     await tx.maybe(gates.vote, { ...record, name: row.name, level });
   const sure = decided(asked, { ...decider, voter, assurance: level }, votes);
   if (sure === undefined) return "voted";

@@ -58,6 +58,8 @@ export class Attempt {
   readonly #steps: Steps;
   readonly #cleanUp: CleanUp;
   #shuttingDown: Promise<void> | undefined;
+  /** What the workflow returned is on its way to the store; resolves to whether it got there. */
+  #recording: Promise<boolean> = Promise.resolve(false);
 
   constructor(
     connection: Connection,
@@ -218,8 +220,13 @@ export class Attempt {
     const { json, meta } = written;
     this.#onReturned?.();
     this.#connection.watch.release(this.#held);
+    const recorded = recordResult(this.#connection, this.#held.lease, written, this.#orphans());
+    this.#recording = recorded.then(
+      () => true,
+      () => false,
+    );
     try {
-      await recordResult(this.#connection, this.#held.lease, written, this.#orphans());
+      await recorded;
     } catch (error) {
       if (isTidebaseError(error, "payload_too_large", "body_too_large")) return this.#fail(error);
       if (isLoss(error)) this.#held.lose(error);
@@ -267,10 +274,11 @@ export class Attempt {
     const held = this.#held;
     held.stop(reason);
     const clock = new AbortController();
-    const settled = Promise.all([this.#steps.settled(), this.#cleanUp.ended]);
-    const limit = longestMs === undefined ? [] : [sleep(longestMs, clock.signal)];
-    await Promise.race([settled, ...limit]);
+    const settled = Promise.all([this.#recording, this.#steps.settled(), this.#cleanUp.ended]);
+    const limit = longestMs === undefined ? [] : [sleep(longestMs, clock.signal).then(() => [])];
+    const [isRecorded] = await Promise.race([settled, ...limit]);
     clock.abort(OVER);
+    if (isRecorded === true) return;
     await this.#release("shutdown").catch((error: unknown) => {
       if (isLoss(error)) held.lose(error); // a cancelled run has a clean-up
     });
