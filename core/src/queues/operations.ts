@@ -211,7 +211,8 @@ async function redrive(db: Database, runId: string, actor: string): Promise<Skip
   try {
     const call = { runId, dryRun: false, onlyFailed: true, actor, reason: "redrive" };
     const acted = await db.maybe(recovery.recover, call);
-    if (acted === undefined || acted.outcome === "ready") return [];
+    if (acted === undefined) return [{ runId, code: "run_not_found" }]; // retention was faster
+    if (acted.outcome === "ready") return [];
     const { outcome: code, activeRunId } = acted;
     return [{ runId, code, ...(activeRunId !== null && { activeRunId }) }];
   } catch (failure) {
