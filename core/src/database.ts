@@ -216,7 +216,8 @@ async function retrying<T>(work: () => Promise<T>): Promise<T> {
       if (state === READ_ONLY) throw new TidebaseError("store_read_only", { cause: error });
       if (isTaken(error) && attempt < RETRY_MAX) continue;
       if (INPUT_AT_FAULT.test(state)) throw new TidebaseError("input_refused", { cause: error });
-      if (attempt === RETRY_MAX || !RETRYABLE.has(state)) throw error;
+      if (!RETRYABLE.has(state)) throw error;
+      if (attempt === RETRY_MAX) throw new TidebaseError("store_busy", { cause: error });
     }
   }
 }
