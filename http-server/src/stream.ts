@@ -81,7 +81,9 @@ async function send(
 ): Promise<void> {
   let parting = ": the run has ended\n\n";
   let stalledBeats = 0;
-  const write = (text: string) => controller.enqueue(utf8.encode(text));
+  const write = (text: string) => {
+    if (!reader.signal.aborted) controller.enqueue(utf8.encode(text)); // a reader that has left closed it
+  };
   const leave = () => {
     parting = RETRY;
     reader.abort();

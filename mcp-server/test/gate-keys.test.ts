@@ -14,6 +14,7 @@ beforeAll(async () => {
   for (const [name, scopes] of Object.entries({
     operator: ["read", "operate"],
     reader: ["read"],
+    starter: ["enqueue"],
   }))
     keys[name] = String((await db.call("keys.create", { name, scopes }))["key"]);
 });
@@ -30,6 +31,7 @@ describe("next to a server that has keys", () => {
   const human = newHuman();
   const agent = useAgent(envOf("operator"), { answerForm: human.answerForm });
   const reader = useAgent(envOf("reader"), { answerForm: human.answerForm });
+  const starter = useAgent(envOf("starter"), { toolsets: ["start"] });
 
   test("every gate asks for a code, and no form is shown", async () => {
     const { gateId } = await openGate(db, { risk: "low" });
@@ -62,5 +64,10 @@ describe("next to a server that has keys", () => {
     expect(error).toMatchObject({ code: "scope_missing", scope: "operate" });
     expect(await gateOf(db, gateId)).toMatchObject({ status: "open" });
     expect(await reader.call("tidebase_get_gate", { gateId })).toMatchObject({ gate: { gateId } });
+  });
+
+  test("a key that only enqueues is told of its run, though it may not look at the queue", async () => {
+    const answer = await starter.call("tidebase_enqueue_run", { workflow: "w", queue: "unseen" });
+    expect(answer).toMatchObject({ status: "queued", outcome: "created" });
   });
 });

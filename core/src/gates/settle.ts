@@ -52,8 +52,7 @@ export async function settle(tx: Asking, work: Work) {
   if (word !== "good" || level === undefined) return word === "good" ? "gate_needs_human" : word;
   if (proof !== undefined) await tx.one(proofs.spend, proof);
   const record = { ...row, ...work, ...said, voter, decider: decider.name };
-  if (decider.approves && isJoint)
-    await tx.maybe(gates.vote, { ...record, name: row.name, level });
+  if (decider.approves && isJoint) await tx.maybe(gates.vote, { ...record, name: row.name, level });
   const sure = decided(asked, { ...decider, voter, assurance: level }, votes);
   if (sure === undefined) return "voted";
   await tx.many(gates.decide, { ...record, level: sure });

@@ -19,7 +19,8 @@ export const setDays = statement<{ days: number }, { days: number }>("retention.
       from before where t.id = 1 and before.days <> $days::int returning t.days
   ), noted as (
     insert into tidebase.audit (at, actor, via, operation, target, outcome)
-    select tidebase.now(), session_user, 'configuration', 'retention.set', before.days || ' → ' || written.days || ' days', 'done'
+    select tidebase.now(), session_user, 'configuration', 'retention.set',
+        to_json(before.days || ' → ' || written.days || ' days')::text, 'done'
       from written cross join before
   )
   select days from written`;

@@ -38,10 +38,12 @@ export const enqueueRunTool = tool({
   },
 });
 
-/** Why the run may wait longer than expected. */
+/** Why the run may wait longer than expected. It is there already: whoever may not look at the queue is told less, and no error. */
 async function hintsFor(name: string, { backend }: ToolContext): Promise<string[]> {
-  const { queue } = await ask(backend, getQueue, { queue: name });
   const hints = ["tidebase_wait_for_run waits for its end."];
+  const found = await ask(backend, getQueue, { queue: name }).catch(() => undefined);
+  if (found === undefined) return hints;
+  const { queue } = found;
   if (isUnknown(queue)) hints.push(UNKNOWN);
   if (queue.pausedAt !== null) hints.push("The queue is paused: nothing is claimed.");
   if (queue.workers === 0 && queue.webhook === null)
