@@ -1,0 +1,44 @@
+import type { Place } from "./place.ts";
+
+/** A place of a load: one trial. */
+export interface Point {
+  readonly load: string;
+  readonly at: Place;
+}
+
+/** Every place of so many points, the first ones first. */
+export function placesOf(points: number): Place[] {
+  return Array.from({ length: points }, (_, i) => i + 1).flatMap((n) => [
+    { n, when: "before" as const },
+    { n, when: "after" as const },
+  ]);
+}
+
+/**
+ * The places of all loads in a random order that takes a place of each load in turn, so that however few are tried, each
+ * load has its share.
+ */
+export function shuffled(
+  loads: ReadonlyMap<string, number>,
+  random: (below: number) => number,
+): Point[] {
+  const decks = [...loads].map(([load, points]) => {
+    const places = placesOf(points);
+    for (let i = places.length - 1; i > 0; i--) {
+      const j = random(i + 1);
+      [places[i], places[j]] = [places[j] as Place, places[i] as Place];
+    }
+    return { load, places };
+  });
+  const dealt: Point[] = [];
+  for (let left = true; left; ) {
+    left = false;
+    for (const { load, places } of decks) {
+      const at = places.pop();
+      if (at === undefined) continue;
+      dealt.push({ load, at });
+      left = true;
+    }
+  }
+  return dealt;
+}

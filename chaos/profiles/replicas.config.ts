@@ -1,0 +1,4 @@
+import { profileConfig } from "./config.ts";
+import { replicas } from "./networks.ts";
+
+export default profileConfig(replicas);

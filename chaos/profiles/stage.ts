@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import type { Stage, StageContext, StageResult } from "../stage.ts";
+import type { Profile } from "./profile.ts";
+import { profiles } from "./profiles.ts";
+import { type Outcome, runSuite } from "./suite.ts";
+
+/** No profile should take as long. */
+const LONGEST_MS = 600_000;
+/** The fewest tests that must have passed for a profile to have shown anything. */
+const FEWEST = 20;
+
+/** The ordinary tests, unchanged, under circumstances that they were not written for. */
+export const stage: Stage = {
+  id: "profiles",
+  title: "The ordinary suite under hostile profiles",
+  async run(context: StageContext): Promise<StageResult> {
+    const problems: string[] = [];
+    const facts: Record<string, string> = {};
+    let tried = 0;
+    for (const profile of chosen(context)) {
+      const { passed, failures, seconds, starved } = await runProfile(profile, context);
+      tried += passed;
+      const late = starved.length === 0 ? "" : `, by itself alone: ${starved.join(" ")}`;
+      facts[profile.id] = `${passed} tests in ${seconds} s${late}`;
+      context.told(`${profile.id}: ${passed} passed, ${failures.length} failed in ${seconds} s`);
+      const again = `TIDEBASE_SEED=${context.seed} npx vitest run -c chaos/profiles/${profile.id}.config.ts`;
+      for (const { file, what } of failures)
+        problems.push(`Under ${profile.title}, ${file}: ${what} (${again} ${file})`);
+      if (passed < FEWEST)
+        problems.push(
+          `The profile ${profile.id} shows nothing: ${passed} tests passed (${again}).`,
+        );
+    }
+    return { tried, promises: {}, problems, facts };
+  },
+};
+
+/** All of them, or two by the seed: a short lease never without its control arm. */
+function chosen({ full, seed }: StageContext): readonly Profile[] {
+  if (full) return profiles;
+  const quick = profiles.filter(({ id }) => !id.startsWith("lease-"));
+  const first = seed % quick.length;
+  return [...quick, ...quick].slice(first, first + 2);
+}
+
+/** An outcome, with the files that passed by themselves only. */
+type Ran = Outcome & { readonly starved: readonly string[] };
+
+async function runProfile(profile: Profile, context: StageContext): Promise<Ran> {
+  const { files, telling, id } = profile;
+  const { seed, full, folder } = context;
+  const report = join(folder, `${id}.json`);
+  const given = { seed, report, limitMs: LONGEST_MS };
+  const all = await runSuite(profile, full ? files : files.slice(0, telling), given);
+  return all.failures.length === 0 ? { ...all, starved: [] } : alone(profile, all, context);
+}
+
+/**
+ * Two cores are soon too few for tests that measure time, and for leases of a second. What failed in company is run by
+ * itself: what fails then too was not starved.
+ */
+async function alone(profile: Profile, all: Outcome, context: StageContext): Promise<Ran> {
+  const failures: Outcome["failures"][number][] = [];
+  const starved: string[] = [];
+  for (const file of new Set(all.failures.map((failure) => failure.file))) {
+    const report = join(context.folder, `${profile.id}-alone.json`);
+    const given = { seed: context.seed, report, limitMs: LONGEST_MS };
+    const again = await runSuite(profile, [file], given);
+    if (again.failures.length === 0) starved.push(file);
+    failures.push(...again.failures);
+  }
+  return { ...all, failures, starved };
+}

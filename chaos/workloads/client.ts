@@ -1,0 +1,110 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { newRunId, type Operations, Tidebase, TidebaseError } from "@tidebase/sdk";
+import { isRefusal } from "../history/recorder.ts";
+import type { Load } from "./workload.ts";
+
+/** Calls an operation and sends it once: whether it is sent again is the driver's to decide, and to record. */
+export type Once = <Name extends keyof Operations>(
+  name: Name,
+  input: Operations[Name]["input"],
+  timeoutMs?: number,
+) => Promise<Operations[Name]["output"]>;
+
+type Item = Operations["runs.enqueue"]["input"]["items"][number];
+
+/** What became of an enqueued run; `runId` is the one that is active under the dedupe key. */
+export interface Queued {
+  readonly runId: string;
+  readonly outcome: string;
+  readonly dedupeKey?: string;
+}
+
+const TIMEOUT_MS = 5000;
+/** What all that follows depends on may take longer. */
+export const SETUP_MS = 15_000;
+const TRIES = 4;
+const PAUSE_MS = 150;
+
+/** The queue of every workload that needs no limits of its own. */
+const QUEUE = "work";
+
+/** Opens a client of the servers for as long as the work takes. */
+export async function withClient(
+  { world, stop }: Load,
+  apiKey: string,
+  work: (once: Once, tide: Tidebase) => Promise<void>,
+): Promise<void> {
+  setMaxListeners(0, stop); // every reader and every pause listens
+  const tide = new Tidebase({ url: world.url, apiKey, log: () => {} });
+  const once: Once = (name, input, timeoutMs = TIMEOUT_MS) =>
+    tide.call(name, input, { patienceMs: 0, timeoutMs });
+  try {
+    await work(once, tide);
+  } finally {
+    await tide.close();
+  }
+}
+
+/**
+ * A recorded call that is made again, as a call of its own, while its answer is lost: what it does must be
+ * known again by its key. Undefined when it was refused, or nothing answered. After the load has stopped it is
+ * made again only where something depends on it (`mustBe`).
+ */
+export async function repeated<T>(
+  load: Load,
+  op: { readonly f: string; readonly key: string; readonly value?: unknown },
+  call: () => Promise<T>,
+  mustBe = false,
+): Promise<T | undefined> {
+  for (let tries = 1; ; tries++) {
+    let refused = false;
+    const answer = await load.recorded(op, async () => {
+      try {
+        return await call();
+      } catch (error) {
+        refused = isRefusal(error);
+        throw error;
+      }
+    });
+    const isOver = tries === TRIES || (load.stop.aborted && !mustBe);
+    if (answer !== undefined || refused || isOver) return answer;
+    await sleep(PAUSE_MS * 2 ** tries);
+  }
+}
+
+/** Creates a run that is in no queue; its id, once that is certain. */
+export async function createPlain(
+  load: Load,
+  once: Once,
+  content: Omit<Operations["runs.create"]["input"], "runId">,
+): Promise<string | undefined> {
+  const runId = newRunId();
+  const { workflow } = content;
+  const op = { f: "runs.create", key: runId, value: { workflow } };
+  const made = await repeated(load, op, async () => {
+    const { status } = await once("runs.create", { ...content, runId });
+    return { runId, workflow, status };
+  });
+  return made?.runId;
+}
+
+/** Queues a run and records that under its dedupe key, or its id where it has none. */
+export function enqueue(
+  load: Load,
+  once: Once,
+  item: Omit<Item, "runId">,
+): Promise<Queued | undefined> {
+  const runId = newRunId();
+  const { workflow, queue = QUEUE, dedupeKey } = item;
+  const keyed = dedupeKey === undefined ? {} : { dedupeKey };
+  const value = { runId, workflow, queue, ...keyed };
+  const op = { f: "queues.enqueue", key: dedupeKey ?? runId, value };
+  return repeated(load, op, async () => {
+    const { results } = await once("runs.enqueue", { items: [{ ...item, queue, runId }] });
+    const [result] = results;
+    if (result?.runId === undefined)
+      throw new TidebaseError("server_answer_invalid", `Enqueued as ${result?.outcome}.`);
+    return { runId: result.runId, outcome: result.outcome, ...keyed };
+  });
+}
