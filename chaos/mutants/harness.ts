@@ -60,8 +60,11 @@ export async function judge(
 }
 
 function commandOf(look: Look, seed: number, limitMs: number): string[] {
-  if ("profile" in look)
-    return [VITEST, "run", "--config", `chaos/profiles/${look.profile}.config.ts`, "--bail", "1"];
+  if ("profile" in look) {
+    const config = `chaos/profiles/${look.profile}.config.ts`;
+    const files = look.file === undefined ? [] : [look.file];
+    return [VITEST, "run", "--config", config, "--bail", "1", ...files];
+  }
   const minutes = (limitMs / 60_000).toFixed(2);
   const told = ["--only", look.stage, "--seed", String(seed), "--minutes", minutes];
   const faults = look.faults === undefined ? [] : ["--faults", look.faults];

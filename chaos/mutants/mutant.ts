@@ -7,7 +7,11 @@ export type Look =
       /** The faults of its trials, as `--faults` takes them; dealt by the seed when not said. */
       readonly faults?: string;
     }
-  | { readonly profile: string };
+  | {
+      readonly profile: string;
+      /** One of its test files; all of them when not said. */
+      readonly file?: string;
+    };
 
 /** A known fault, put into a copy of our server on purpose (reliability.md §2.6). */
 export interface Mutant {

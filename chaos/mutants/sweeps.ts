@@ -35,7 +35,7 @@ declare
     returning r.run_id, r.epoch, r.last_seq, r.workflow,`,
     },
   ],
-  looks: [trials("none"), trials(), { profile: "page-1" }],
+  looks: [trials("none"), trials(), { profile: "pool-2", file: "core/test/queues.test.ts" }],
 };
 
 /** Whoever dies, or is answered with an error, has lost it. */
@@ -70,7 +70,11 @@ const swallowed: Mutant = {
     const [item, ...others] = items;`,
     },
   ],
-  looks: [trials(), CRASH_POINTS, { profile: "page-1" }],
+  looks: [
+    trials(),
+    CRASH_POINTS,
+    { profile: "pool-2", file: "core/test/lost-workers.test.ts" }, // its tests poison a row
+  ],
 };
 
 /** A child that still runs below a parent that has ended, and a run that was begun again, are deleted. */

@@ -77,7 +77,12 @@ const splitFire: Mutant = {
     await db.maybe(schedules.make, { scheduleId, runId, metadata: payloadText(metadata), maxSteps });`,
     },
   ],
-  looks: [CRASH_POINTS, trials("F2"), trials()],
+  looks: [
+    CRASH_POINTS,
+    trials("F2"),
+    trials(),
+    { profile: "pool-2", file: "core/test/schedule-races.test.ts" },
+  ],
 };
 
 /** The lock stays with a connection that has gone back to the pool, and the unlock goes to another. */
