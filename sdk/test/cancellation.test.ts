@@ -92,22 +92,25 @@ test("a clean-up that fails is recorded with its message, and the other hooks ru
   expect(server.said).toEqual([expect.stringContaining("the bucket is gone")]);
 });
 
-test("a workflow that does not listen to its signal does not keep its clean-up waiting", async () => {
-  const [begun, cleaned, rest] = [deferred(), deferred(), deferred()];
-  const runId = newRunId();
-  const run = server.tidebase.run("deaf", { runId }, async ({ onCancel }) => {
-    onCancel(() => cleaned.resolve());
-    begun.resolve();
-    await rest.promise;
-  });
-  const failure = run.catch((error: unknown) => error);
-  await begun.promise;
-  await server.tidebase.cancel(runId);
-  await cleaned.promise;
-  rest.resolve();
-  expect(await failure).toMatchObject({ code: "run_cancelled" });
-  expect(await eventsOf(runId, "cleanup.begun")).toHaveLength(1);
-});
+test.each([60_000, 1000])(
+  "a workflow that does not listen to its signal does not keep its clean-up waiting (lease of %i ms)",
+  async (leaseMs) => {
+    const [begun, cleaned, rest] = [deferred(), deferred(), deferred()];
+    const runId = newRunId();
+    const run = server.tidebase.run("deaf", { runId, leaseMs }, async ({ onCancel }) => {
+      onCancel(() => cleaned.resolve());
+      begun.resolve();
+      await rest.promise;
+    });
+    const failure = run.catch((error: unknown) => error);
+    await begun.promise;
+    await server.tidebase.cancel(runId);
+    await cleaned.promise;
+    rest.resolve();
+    expect(await failure).toMatchObject({ code: "run_cancelled" });
+    expect(await eventsOf(runId, "cleanup.begun")).toHaveLength(1);
+  },
+);
 
 test("a lease that is merely lost is told as soon, and nothing is cleaned up", async () => {
   let cleaned = 0;

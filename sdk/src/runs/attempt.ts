@@ -32,7 +32,7 @@ import { settled, unheard } from "./settled.ts";
 const NAME_AFTER_MS = 10_000;
 /** On shutdown the functions that are running have so long to end and be recorded. */
 const SHUTDOWN_MS = 1000;
-/** A workflow whose run was cancelled has so long to end before it is cleaned up after. */
+/** A workflow whose run was cancelled has so long to end before it is cleaned up after; half its lease if that is less. */
 const CANCELLED_MS = 1000;
 
 /** Takes note of a run that is worked on, for whoever has to release it; the result forgets it. */
@@ -124,7 +124,8 @@ export class Attempt {
   /** A workflow that does not listen to its signal does not keep its clean-up waiting. */
   #cancelledSoon(): void {
     if (this.#held.lost?.code !== "run_cancelled") return;
-    void sleep(CANCELLED_MS).then(() => this.#cleanUp.run());
+    const waitMs = Math.min(CANCELLED_MS, this.#held.leaseMs / 2); // the clean-up must begin within the lease
+    void sleep(waitMs).then(() => this.#cleanUp.run());
   }
 
   async #toTheEnd<Input, Result>(workflow: Workflow<Input, Result>, hold: Hold): Promise<Result> {
