@@ -9,7 +9,7 @@ const ID = "C12";
 /** Usage is counted once for each key, however often it was sent. */
 export const usage: Check = {
   id: ID,
-  promises: ["P14"],
+  promises: [], // P14 without its budgets, which do not exist
   rule: "The amounts of a run are those of its distinct keys: none is lost, none counted twice, none made up.",
   find(evidence) {
     const deleted = deletedRuns(evidence);
