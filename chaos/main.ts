@@ -6,7 +6,8 @@ import { type Ran, reportOf, textOf } from "./report.ts";
 import type { StageResult } from "./stage.ts";
 import { loadStage, SHARES, type StageId } from "./stages.ts";
 import { endDescendants } from "./world/descendants.ts";
-import { temporary } from "./world/leftovers.ts";
+import { endHarnesses, temporary } from "./world/leftovers.ts";
+import { removeLostMounts } from "./world/lost-mounts.ts";
 
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2), () => Date.now() % 1_000_000);
@@ -15,6 +16,8 @@ async function main(): Promise<void> {
     return;
   }
   const startedAt = performance.now();
+  for (const place of await removeLostMounts())
+    console.log(`unmounted ${place}, which a harness that was killed had left`);
   const evidence = options.evidence ?? join(tmpdir(), `tidebase-chaos-evidence-${Date.now()}`);
   console.log(`seed ${options.seed}; stages ${options.stages.join(", ")}`);
   const ran: Ran[] = [];
@@ -39,7 +42,7 @@ function shareOf([first, ...others]: readonly StageId[]): number {
 /** A stage that throws is a problem like any other: the rest still runs. */
 async function runStage(
   id: StageId,
-  { seed, full, trials, faults, workloads }: Options,
+  { seed, full, trials, faults, workloads, loads }: Options,
   evidence: string,
   budgetMs: number,
 ): Promise<Ran> {
@@ -52,7 +55,7 @@ async function runStage(
   let result: StageResult;
   try {
     const place = join(evidence, id);
-    const stage = await loadStage(id, { trials, faults, workloads, evidence: place });
+    const stage = await loadStage(id, { trials, faults, workloads, loads, evidence: place });
     title = stage.title;
     told(`${title} (about ${Math.round(budgetMs / 1000)} s)`);
     result = await stage.run({ seed, budgetMs: Math.max(0, budgetMs), full, folder, told });
@@ -66,13 +69,18 @@ async function runStage(
   return { id, title, result, ms: performance.now() - startedAt };
 }
 
-/** Whatever a stage has started ends with us, and the folders go: an exit sweeps them. */
+/**
+ * Whatever a stage has started ends with us, and the folders go: an exit sweeps them. Another harness that a stage has
+ * started cleans up after itself first. A second signal waits for nobody.
+ */
 function stopOnSignal(): void {
   for (const [signal, code] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
+    ["SIGHUP", 129],
   ] as const)
-    process.once(signal, () => {
+    process.once(signal, async () => {
+      await endHarnesses();
       endDescendants();
       process.exit(code);
     });

@@ -12,6 +12,8 @@ export interface Options {
   readonly trials: number | undefined;
   readonly faults: readonly string[] | undefined;
   readonly workloads: readonly string[] | undefined;
+  /** Whose crash points. */
+  readonly loads: readonly string[] | undefined;
   readonly json: string | undefined;
   /** Where the evidence of what was not clean is kept; a new temporary folder by default. */
   readonly evidence: string | undefined;
@@ -36,6 +38,7 @@ export const HELP = `Faults, histories and checkers that hold Tidebase to its pr
 --trials N       so many trials, however long they take
 --faults F1,F5   the faults of every trial; "none" deals none (the seed chooses)
 --workloads W1   the workloads of every trial (all)
+--loads server   whose crash points: worker, server, names of sweeps such as schedules (all)
 --evidence DIR   where the evidence of what was not clean is kept (a new temporary folder)
 --json FILE      writes the report as JSON
 --help           this text
@@ -61,6 +64,7 @@ export function readOptions(args: readonly string[], freshSeed: () => number): O
     trials: whole("--trials", values.trials),
     faults: values.faults === "none" ? [] : listOf(values.faults),
     workloads: listOf(values.workloads),
+    loads: listOf(values.loads),
     json: values.json,
     evidence: values.evidence,
   };
@@ -79,6 +83,7 @@ function parse(args: readonly string[]) {
         trials: text,
         faults: text,
         workloads: text,
+        loads: text,
         json: text,
         evidence: text,
         help: { type: "boolean" },

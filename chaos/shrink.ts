@@ -1,7 +1,7 @@
 import { idsIn } from "./checks/calls.ts";
 import type { Check, Violation } from "./checks/check.ts";
 import { bare, text } from "./checks/rows.ts";
-import type { Evidence, Op, Row } from "./history/evidence.ts";
+import type { Evidence, FinalRead, Op, Row } from "./history/evidence.ts";
 
 export { timeline, timelineHtml } from "./checks/timeline.ts";
 
@@ -69,7 +69,9 @@ function mentionsOf(evidence: Evidence): Mentions {
   for (const effect of evidence.effects) of.set(effect, [bare(effect.run)]);
   for (const delivered of evidence.deliveries)
     of.set(delivered, [bare(delivered.runId), bare(delivered.id)]);
-  for (const row of Object.values(evidence.final.tables).flat()) of.set(row, ofRow(row));
+  const reads = [evidence.final, ...evidence.faults.flatMap(({ look }) => look?.final ?? [])];
+  for (const { tables } of reads)
+    for (const row of Object.values(tables).flat()) of.set(row, ofRow(row));
   for (const ended of evidence.processes) of.set(ended, [ended.name]);
   const keys = [...new Set([...of.values()].flat())];
   return { of, keys };
@@ -87,15 +89,24 @@ function ofRow(row: Row): readonly string[] {
 /** What mentions none of these keys. */
 function withoutKeys(evidence: Evidence, { of }: Mentions, dropped: ReadonlySet<string>): Evidence {
   const keep = (part: object) => !(of.get(part) ?? []).some((key) => dropped.has(key));
-  const tables = Object.entries(evidence.final.tables).map(
-    ([name, rows]): [string, readonly Row[]] => [name, rows.filter(keep)],
-  );
+  const kept = (final: FinalRead): FinalRead => {
+    const tables = Object.entries(final.tables).map(([name, rows]): [string, readonly Row[]] => [
+      name,
+      rows.filter(keep),
+    ]);
+    return { ...final, tables: Object.fromEntries(tables) };
+  };
   return {
     ...evidence,
     ops: evidence.ops.filter(keep),
     effects: evidence.effects.filter(keep),
     deliveries: evidence.deliveries.filter(keep),
     processes: evidence.processes.filter(keep),
-    final: { ...evidence.final, tables: Object.fromEntries(tables) },
+    faults: evidence.faults.map((fault) =>
+      fault.look === undefined
+        ? fault
+        : { ...fault, look: { ...fault.look, final: kept(fault.look.final) } },
+    ),
+    final: kept(evidence.final),
   };
 }

@@ -17,7 +17,7 @@ export type StageId = (typeof STAGE_IDS)[number];
 /** About what part of the time each needs, against each other. */
 export const SHARES: Readonly<Record<StageId, number>> = {
   interleave: 2,
-  input: 1,
+  input: 2,
   access: 1,
   "crash-points": 3,
   profiles: 2,
@@ -25,8 +25,14 @@ export const SHARES: Readonly<Record<StageId, number>> = {
   trials: 5,
 };
 
+/** What a stage may be told besides what every stage is told. */
+interface StageOptions extends TrialStageOptions {
+  /** The crash points of these loads only, such as `server` or the name of a sweep; of all by default. */
+  readonly loads?: readonly string[] | undefined;
+}
+
 /** Loads the stage: those that are not asked for are not. */
-export async function loadStage(id: StageId, trials: TrialStageOptions): Promise<Stage> {
+export async function loadStage(id: StageId, options: StageOptions): Promise<Stage> {
   switch (id) {
     case "interleave":
       return (await import("./interleave/stage.ts")).stage;
@@ -35,12 +41,12 @@ export async function loadStage(id: StageId, trials: TrialStageOptions): Promise
     case "access":
       return (await import("./access/stage.ts")).stage;
     case "crash-points":
-      return (await import("./crash-points/stage.ts")).stage;
+      return (await import("./crash-points/stage.ts")).pointStage(options);
     case "profiles":
       return (await import("./profiles/stage.ts")).stage;
     case "mutants":
       return (await import("./mutants/stage.ts")).stage;
     case "trials":
-      return trialStage(trials);
+      return trialStage(options);
   }
 }

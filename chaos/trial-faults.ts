@@ -79,7 +79,8 @@ function deal(
     const blow = await firing;
     await delay(lasts);
     await blow.heal();
-    return { id: fault.id, told: blow.told, from, to: now() };
+    const { told, look } = blow;
+    return { id: fault.id, told, from, to: now(), ...(look !== undefined && { look }) };
   };
   return { struck, healed: heal() };
 }

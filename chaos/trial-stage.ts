@@ -17,7 +17,7 @@ export interface TrialStageOptions {
 }
 
 /** A trial is not begun unless so much of the time is left, ms. */
-const LIKELY_MS = 15_000;
+const LIKELY_MS = 18_000;
 const SHOWN_LINES = 60;
 
 /** Seeded trials, one after the other: everything runs, faults are dealt, and the checks read what is left. */

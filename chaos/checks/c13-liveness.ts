@@ -18,28 +18,39 @@ interface Rest {
   isLate(due: unknown): boolean;
 }
 
-/** Some while after healing nothing is left undone that the store does by itself. */
+/** Some while after healing, and under a fault that may hold up nothing, nothing is left undone that the store does by itself. */
 export const liveness: Check = {
   id: ID,
   promises: ["P4", "P12", "P17", "P19"],
   rule: "No lapsed lease, no due job with room for it, no message past its time, no wait whose reason has come, no stuck backend.",
-  find(evidence) {
-    const rest = restOf(evidence);
-    return [
-      ...lapsed(rest),
-      ...starved(rest),
-      ...unsent(rest),
-      ...asleep(rest),
-      ...overdue(rest),
-      ...evidence.final.stuck.map((row) =>
-        violation(
-          `backend ${text(row["pid"])}`,
-          `is stuck: ${text(row["state"])}, ${text(row["query"])}`,
-        ),
-      ),
-    ];
-  },
+  find: (evidence) => [
+    ...undone(evidence),
+    ...evidence.faults.flatMap(({ id, look }) => {
+      if (look === undefined) return [];
+      const { since, at, final } = look;
+      return undone({ ...evidence, healedAt: since, readAt: at, final }).map(
+        ({ message, ...one }) => ({ ...one, message: `${message} So it was under ${id}.` }),
+      );
+    }),
+  ],
 };
+
+function undone(evidence: Evidence): Violation[] {
+  const rest = restOf(evidence);
+  return [
+    ...lapsed(rest),
+    ...starved(rest),
+    ...unsent(rest),
+    ...asleep(rest),
+    ...overdue(rest),
+    ...evidence.final.stuck.map((row) =>
+      violation(
+        `backend ${text(row["pid"])}`,
+        `is stuck: ${text(row["state"])}, ${text(row["query"])}`,
+      ),
+    ),
+  ];
+}
 
 function violation(key: string, message: string): Violation {
   return { check: ID, key, message: `${key} ${message}` };

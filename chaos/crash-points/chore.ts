@@ -1,9 +1,12 @@
 import { type Core, LOCAL, openCore, operations, SCOPES, toJson } from "@tidebase/core";
 import pg from "pg";
 
+/** Calls an operation by its name. */
+export type Caller = (name: string, input: object) => Promise<Record<string, unknown>>;
+
 /** What prepares due rows: calls operations by their names, and the store's own tables where time has to pass. */
 export interface Bench {
-  call(name: string, input: object): Promise<Record<string, unknown>>;
+  readonly call: Caller;
   sql(text: string, values?: readonly unknown[]): Promise<void>;
   readonly receiverUrl: string;
 }
@@ -32,7 +35,7 @@ export async function prepareChore(
     const sql = async (text: string, values: readonly unknown[] = []) => {
       await client.query(text, [...values]);
     };
-    await chore.prepare({ call: caller(core), sql, receiverUrl });
+    await chore.prepare({ call: callerOf(core), sql, receiverUrl });
     await sql("update tidebase.clock set shift = shift + $1::interval", [chore.passes]);
   } finally {
     await client.end();
@@ -40,7 +43,8 @@ export async function prepareChore(
   }
 }
 
-function caller(core: Core): Bench["call"] {
+/** Calls operations past all servers, as somebody who may do everything. */
+export function callerOf(core: Core): Caller {
   const actor = { ...LOCAL, scopes: SCOPES };
   return async (name, input) => {
     const operation = operations.find((one) => one.name === name);

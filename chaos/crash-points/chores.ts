@@ -67,11 +67,11 @@ const unclaimedRuns: Chore = {
   prepare: (bench) => several(() => queued(bench, { ttlMs: 60_000 })),
 };
 
-/** A cancellation whose process died before it came to the children. */
-const CANCEL_ALONE = `
+/** A cancellation of those of the runs ($1) that have no parent, whose process died before it came to the children. */
+export const CANCEL_ALONE = `
   with ended as (
     update tidebase.runs set status = 'cancelled', lease_expires_at = null, ended_at = tidebase.now(), last_seq = last_seq + 1
-     where run_id = $1 returning run_id, last_seq
+     where run_id = any ($1::uuid[]) and parent_run_id is null returning run_id, last_seq
   )
   insert into tidebase.events (run_id, seq, type, at, data)
   select run_id, last_seq, 'run.cancelled', tidebase.now(), '{"reason": "cancelled"}' from ended`;
@@ -91,7 +91,7 @@ const orphanedChildren: Chore = {
       const { epoch } = await bench.call("runs.begin", { runId: child?.runId, grantId });
       const lease = { runId: child?.runId, grantId, epoch, children: children.slice(1) };
       await bench.call("children.create", lease);
-      await bench.sql(CANCEL_ALONE, [parent.runId.slice("run_".length)]);
+      await bench.sql(CANCEL_ALONE, [[parent.runId.slice("run_".length)]]);
     }),
 };
 

@@ -19,21 +19,27 @@ const LANES = 2;
 const TOLD_EVERY = 50;
 /** Timers make a few points more or less: where all are tried, so many behind the last one are looked for. */
 const MORE_POINTS = 3;
-/** Every process dies before and after each of its calls (reliability.md §2.4.1). */
-export const stage: Stage = {
-  id: "crash-points",
-  title: "Crash points: worker, server and each sweep die before and after each of their calls",
-  run: runPoints,
-};
 
-async function runPoints(context: StageContext): Promise<StageResult> {
+/** Every process dies before and after each of its calls (reliability.md §2.4.1). */
+export function pointStage({ loads }: { loads?: readonly string[] | undefined }): Stage {
+  return {
+    id: "crash-points",
+    title: "Crash points: worker, server and each sweep die before and after each of their calls",
+    run: (context) => runPoints(context, loads),
+  };
+}
+
+async function runPoints(
+  context: StageContext,
+  wanted: readonly string[] | undefined,
+): Promise<StageResult> {
   const { folder, seed, budgetMs, full, told } = context;
   const deadline = performance.now() + budgetMs;
   await writeFile(join(folder, "package.json"), '{"type":"module","version":"0.0.0"}');
   const databases = await openDatabases(folder);
   const receiver = await openReceiver();
   try {
-    const loads = await openLoads({ databases, receiver, folder });
+    const loads = chosen(await openLoads({ databases, receiver, folder }), wanted);
     const { calm, problems } = await runCalmly(loads, told);
     const points = new Map([...calm].map(([load, known]) => [load, known.points]));
     const tally = openTally(points, problems);
@@ -69,6 +75,16 @@ async function openLoads(stand: Stand): Promise<PointLoad[]> {
     servedLoad("server", stand, (scene) => serverCast(scene, server)),
     ...chores.map((chore) => sweepLoad(chore, stand, sweeper)),
   ];
+}
+
+/** Those of these names, which may leave out that a load is a sweep. Throws for a name that none has. */
+function chosen(loads: readonly PointLoad[], wanted: readonly string[] | undefined): PointLoad[] {
+  if (wanted === undefined) return [...loads];
+  return wanted.map((name) => {
+    const found = loads.find(({ id }) => id === name || id === `sweep ${name}`);
+    if (found !== undefined) return found;
+    throw new Error(`No load is called ${name}: ${loads.map(({ id }) => id).join(", ")}.`);
+  });
 }
 
 /** What a load comes to when nothing dies. */

@@ -65,6 +65,16 @@ export interface Fired {
   readonly told: string;
   readonly from: number;
   readonly to: number;
+  /** What the store held while it lasted, where nothing may be left undone even then. */
+  readonly look?: Look | undefined;
+}
+
+/** A read of the store in the middle of a trial; `since`: what was due then, or later, has had until `at`. */
+export interface Look {
+  readonly since: number;
+  readonly at: number;
+  /** Without what the fault itself keeps from being done. */
+  readonly final: FinalRead;
 }
 
 /** A process of ours that ended or was ended. */

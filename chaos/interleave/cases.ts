@@ -18,6 +18,31 @@ export function everyCase(): Case[] {
   });
 }
 
+/** They give the lease to somebody else, and these go by it. */
+const TAKEN: readonly string[] = ["begin", "claim"];
+const HELD: readonly string[] = [
+  ...["heartbeat", "complete step", "fail step", "complete", "fail", "release", "suspend"],
+];
+
+/**
+ * In a random order in which every other case is of a lease that is taken from its holder, while there are such cases:
+ * they are few, and where there is no time for all they would seldom be among the first.
+ */
+export function dealt(cases: readonly Case[], random: (below: number) => number): Case[] {
+  const shuffled = (some: readonly Case[]): Case[] => {
+    const left = [...some];
+    return some.flatMap(() => left.splice(random(left.length), 1));
+  };
+  const isTaken = ({ names }: Case) =>
+    names.some((name) => TAKEN.includes(name)) && names.some((name) => HELD.includes(name));
+  const taken = shuffled(cases.filter(isTaken));
+  const others = shuffled(cases.filter((one) => !isTaken(one)));
+  const longer = Math.max(taken.length, others.length);
+  return Array.from({ length: longer }, (_, n) => [taken[n], others[n]])
+    .flat()
+    .filter((one) => one !== undefined);
+}
+
 const isRepeat = (name: ActName): boolean => ACTS[name].isRepeat === true;
 
 /** What the run must be like for these operations to have something to do. */

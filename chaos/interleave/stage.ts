@@ -3,7 +3,7 @@ import { ensureCluster, openThrowaway, stopCluster } from "@tidebase/core";
 import { randomFor } from "../random.ts";
 import type { Stage, StageContext, StageResult } from "../stage.ts";
 import { openBench } from "./bench.ts";
-import { everyCase } from "./cases.ts";
+import { dealt, everyCase } from "./cases.ts";
 import { type Case, openStand } from "./stand.ts";
 import { type Tried, tryCase } from "./trial.ts";
 
@@ -54,7 +54,7 @@ interface Found {
 async function tryCases(context: StageContext, adminUrl: string): Promise<StageResult> {
   const { seed, full, budgetMs, told } = context;
   const random = randomFor(seed, "interleave");
-  const cases = shuffled(everyCase(), random);
+  const cases = dealt(everyCase(), random);
   const bounds = { limit: full ? ORDERS_FULL : ORDERS_SAMPLED, random };
   const since = performance.now();
   const left = cases.values();
@@ -131,9 +131,4 @@ function clean(found: readonly Found[]): Record<string, number> {
       return [promise, sum(about, ({ orders }) => orders)];
     }),
   );
-}
-
-function shuffled(cases: readonly Case[], random: (below: number) => number): Case[] {
-  const left = [...cases];
-  return cases.flatMap(() => left.splice(random(left.length), 1));
 }

@@ -33,7 +33,7 @@ const noEpoch: Mutant = {
       replace: `\${sharedItems({ ...step, output: "text", output_meta: "text" })}, \${unfenced}, \${admitted}`,
     },
   ],
-  looks: [trials("F5"), INTERLEAVE, trials()],
+  looks: [INTERLEAVE, trials("F5"), trials()],
 };
 
 const NODE_NOW = "nodeNow: new Date().toISOString()";

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { inherited } from "../world/config.ts";
+import { harness } from "../world/leftovers.ts";
 import type { Look } from "./mutant.ts";
 
 /** What a part of the harness said of a copy. */
@@ -25,7 +26,8 @@ const WORDS = 400;
 /** What the harness calls it, for people. */
 export function nameOf(look: Look): string {
   if ("profile" in look) return `profile ${look.profile}`;
-  return look.faults === undefined ? look.stage : `${look.stage} with ${look.faults}`;
+  const what = look.faults ?? look.loads;
+  return what === undefined ? look.stage : `${look.stage} with ${what}`;
 }
 
 /**
@@ -44,6 +46,7 @@ export async function judge(
     detached: true, // it and all that it starts are one group, to be ended together
     stdio: ["ignore", "pipe", "pipe"],
   });
+  harness(child);
   const listening = listen(child, look);
   const closed = new Promise<"closed">((resolve) => child.once("close", () => resolve("closed")));
   const first = await within(limitMs + PATIENCE_MS, Promise.race([closed, listening.found]));
@@ -68,7 +71,8 @@ function commandOf(look: Look, seed: number, limitMs: number): string[] {
   const minutes = (limitMs / 60_000).toFixed(2);
   const told = ["--only", look.stage, "--seed", String(seed), "--minutes", minutes];
   const faults = look.faults === undefined ? [] : ["--faults", look.faults];
-  return [...SOURCE, "chaos/main.ts", ...told, ...faults];
+  const loads = look.loads === undefined ? [] : ["--loads", look.loads];
+  return [...SOURCE, "chaos/main.ts", ...told, ...faults, ...loads];
 }
 
 /** Reads along for the first finding. */

@@ -6,6 +6,8 @@ export type Look =
       readonly stage: string;
       /** The faults of its trials, as `--faults` takes them; dealt by the seed when not said. */
       readonly faults?: string;
+      /** Whose crash points, as `--loads` takes them; all when not said. */
+      readonly loads?: string;
     }
   | {
       readonly profile: string;
@@ -32,3 +34,6 @@ export const trials = (faults?: string): Look => ({
 
 export const INTERLEAVE: Look = { stage: "interleave" };
 export const CRASH_POINTS: Look = { stage: "crash-points" };
+
+/** The crash points of this load alone. */
+export const crashPoints = (loads: string): Look => ({ stage: "crash-points", loads });

@@ -70,7 +70,7 @@ const swallowed: Mutant = {
     const [item, ...others] = items;`,
     },
   ],
-  looks: [trials(), CRASH_POINTS, { profile: "pool-2", file: "test/system/sweeps.test.ts" }],
+  looks: [trials("F25"), { profile: "pool-2", file: "test/system/sweeps.test.ts" }, trials()],
 };
 
 /** A child that still runs below a parent that has ended, and a run that was begun again, are deleted. */

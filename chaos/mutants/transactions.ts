@@ -1,4 +1,4 @@
-import { CRASH_POINTS, INTERLEAVE, type Mutant, trials } from "./mutant.ts";
+import { CRASH_POINTS, crashPoints, INTERLEAVE, type Mutant, trials } from "./mutant.ts";
 
 const SCHEDULES = "core/src/schedules/sql.ts";
 
@@ -12,7 +12,11 @@ const beforeCommit: Mutant = {
   edits: [
     {
       file: "core/src/connections.ts",
-      search: `  const query: Query = (statement, values) => lent((client) => send(client, statement, values));`,
+      search: `  const query: Query = (statement, values) =>
+    lent((client) => {
+      const ask = () => send(client, statement, values);
+      return ways.get(client)?.readsCommitted === true ? ask() : transaction(client, ask);
+    });`,
       replace: `  const query: Query = async (statement, values) => {
     const client = await connect();
     try {
@@ -78,7 +82,7 @@ const splitFire: Mutant = {
     },
   ],
   looks: [
-    CRASH_POINTS,
+    crashPoints("schedules"),
     trials("F2"),
     trials(),
     { profile: "pool-2", file: "core/test/schedule-races.test.ts" },

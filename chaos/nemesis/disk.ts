@@ -3,6 +3,8 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, readlink, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { mounted } from "../world/leftovers.ts";
+import { ownMark } from "../world/lost-mounts.ts";
 import type { World } from "../world/world.ts";
 import type { Fault } from "./fault.ts";
 import { stateOfFailure, withHostile } from "./hostile-client.ts";
@@ -25,6 +27,8 @@ interface Disk {
   readonly path: string;
   readonly tablespace: string;
   readonly ballast: string;
+  /** Called when it is mounted no more. */
+  forget(): void;
 }
 
 /**
@@ -70,14 +74,16 @@ async function mountDisk(world: World): Promise<Disk> {
   const [row] = await world.query(`select pg_total_relation_size('${TABLE}')::float8 as bytes`);
   const bytes = Number(row?.["bytes"]) + ROOM_BYTES;
   await mkdir(path);
+  const forget = mounted(path); // before it is: it may all end meanwhile
   try {
     const options = `size=${bytes},mode=0700,uid=${uid},gid=${gid}`;
-    await run("mount", ["-t", "tmpfs", "-o", options, "tidebase-chaos", path]);
+    await run("mount", ["-t", "tmpfs", "-o", options, await ownMark(), path]);
   } catch (cause) {
+    forget();
     await rmdir(path);
     throw new Error("No small disk can be mounted here: that takes root.", { cause });
   }
-  return { path, tablespace: name, ballast: join(path, "ballast") };
+  return { path, tablespace: name, ballast: join(path, "ballast"), forget };
 }
 
 async function fill(path: string): Promise<void> {
@@ -92,7 +98,10 @@ async function fill(path: string): Promise<void> {
 }
 
 /** Room first: then everything can be moved back. */
-async function unmountDisk(world: World, { path, tablespace, ballast }: Disk): Promise<void> {
+async function unmountDisk(
+  world: World,
+  { path, tablespace, ballast, forget }: Disk,
+): Promise<void> {
   await rm(ballast, { force: true });
   await withHostile(world, async (client) => {
     await client.query("set lock_timeout = '1s'");
@@ -107,5 +116,6 @@ async function unmountDisk(world: World, { path, tablespace, ballast }: Disk): P
     });
   });
   await run("umount", [path]);
+  forget();
   await rmdir(path);
 }

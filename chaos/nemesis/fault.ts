@@ -1,3 +1,4 @@
+import type { Look } from "../history/evidence.ts";
 import type { World } from "../world/world.ts";
 
 /** A number from 0 up to and without `below`, of the trial's seed. */
@@ -7,6 +8,8 @@ export type Random = (below: number) => number;
 export interface Blow {
   /** What was hit, for the log. */
   readonly told: string;
+  /** What it saw in the store when it was healed, for C13; most faults do not look. */
+  readonly look?: Look | undefined;
   /** Undoes it; resolves when what was hit works again. */
   heal(): Promise<void>;
 }

@@ -47,7 +47,14 @@ export const replicas: Profile = {
   fires: ["both processes were asked"],
   files: SDK,
   telling: 2,
-  besides: {},
+  besides: {
+    "a worker whose run was taken over is told so by its step":
+      "it moves the clock, and the sweep of the processes is faster than the second worker",
+    "a holder on this machine that is provably gone is not waited for":
+      "the sweep of the processes finds it first",
+    "a run that finds its gate's time over goes on once the server has ended the gate":
+      "the sweep of the processes ends the gate before it is found",
+  },
 };
 
 /** Two servers that hear of each other's writes by looking alone. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { firesOf, firstAfter } from "../checks/cron-times.ts";
 import { check, checks, invalid } from "../checks/index.ts";
 import { type Access, unexplained } from "../checks/linear.ts";
+import type { Fired } from "../history/evidence.ts";
 import { shrink, timeline, timelineHtml } from "../shrink.ts";
 import {
   addCall,
@@ -29,6 +30,17 @@ function row(draft: Draft, table: string, column: string, value: unknown): Recor
   const found = draft.final.tables[table]?.find((one) => one[column] === value);
   if (found === undefined) throw new Error(`There is no ${table} with ${column} ${String(value)}.`);
   return found;
+}
+
+/** A fault that has found a lapsed lease in the store, so many ms after its beginning. */
+function seenUnderFault(ms: number): Fired {
+  const then = goodHistory();
+  addRun(then, uuid(50), { status: "running", lease_expires_at: at(2000) }, [
+    ["run.created", 100],
+    ["run.begun", 200, { epoch: 1 }],
+  ]);
+  const look = { since: 0, at: ms, final: { ...then.final, now: at(ms) } };
+  return { id: "F25", told: "refused a row", from: 0, to: ms, look };
 }
 
 function add(draft: Draft, table: string, ...rows: Record<string, unknown>[]): void {
@@ -318,6 +330,9 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
         ["run.begun", 200, { epoch: 1 }],
       ]);
     },
+    "a lease that nobody ended while a fault lasted that may hold up nothing": ({ faults }) => {
+      faults.push(seenUnderFault(40_000));
+    },
     "a job that nobody claims": (draft) => {
       addRun(draft, uuid(50), { status: "queued", queue: "jobs", run_at: at(2000) }, [
         ["run.queued", 2000, { queue: "jobs" }],
@@ -448,6 +463,10 @@ describe("what looks wrong and is not", () => {
           ["run.begun", 3000, { epoch: 1 }],
         ]);
       },
+    ],
+    [
+      "what is late under a fault that has only just begun",
+      ({ faults }) => void faults.push(seenUnderFault(10_000)),
     ],
     [
       "a lease that ended just now",

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { randomOf, seedOf } from "../../test/support/random.ts";
 import { type Bench, openBench } from "../interleave/bench.ts";
+import { dealt, everyCase } from "../interleave/cases.ts";
 import { type Lane, openLane } from "../interleave/lanes.ts";
 import { ACTS, type Acting } from "../interleave/operations.ts";
 import { everyOrder } from "../interleave/orders.ts";
@@ -89,6 +90,14 @@ test("who reads first and writes later is caught, in the order that shows it", a
   expect(lost.length).toBeGreaterThan(0);
   expect(lost[0]?.order.slice(0, 2).map((one) => one.slice(2, 8))).toEqual(["select", "select"]);
   expect(ran.some(({ n }) => n === 2)).toBe(true);
+});
+
+test("however few cases are tried, every other is of a lease that is taken from its holder, and all are dealt once", () => {
+  const [all, cases] = [everyCase(), dealt(everyCase(), bounds.random)];
+  const told = (some: typeof all) => some.map(({ names, start }) => `${names} ${start}`).sort();
+  expect(told(cases)).toEqual(told(all));
+  for (const { names } of cases.slice(0, 40).filter((_, n) => n % 2 === 0))
+    expect(names.filter((name) => /^(begin|claim)$/.test(name))).toHaveLength(1);
 });
 
 const wanted = {

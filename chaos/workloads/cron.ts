@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Operations } from "@tidebase/sdk";
 import { type Once, repeated, SETUP_MS, withClient } from "./client.ts";
-import { paced } from "./pace.ts";
+import { paced, pause } from "./pace.ts";
 import type { Load, Workload } from "./workload.ts";
 
 type Schedule = Operations["schedules.put"]["input"];
 
 const MANUAL_PER_SECOND = 0.2;
+const AGAIN_MS = 500;
 const SHARED = { workflow: "tick", queue: "cron", maxAttempts: 20 };
 
 const SCHEDULES: readonly Schedule[] = [
@@ -35,17 +36,21 @@ export const cron: Workload = {
     }),
 };
 
-/** The same again changes nothing: two do it at once. */
+/** The same again changes nothing: two do it at once, and again while nothing answers for long. */
 async function put(load: Load, once: Once, schedule: Schedule): Promise<void> {
   const { name: key, cron: expression } = schedule;
   const op = { f: "schedules.put", key, value: { cron: expression } };
-  const twice = [1, 2].map(() =>
-    repeated(load, op, async () => {
-      const { outcome } = await once("schedules.put", schedule, SETUP_MS);
-      return { cron: expression, outcome };
-    }),
-  );
-  await Promise.all(twice);
+  const one = async (): Promise<void> => {
+    for (;;) {
+      const answer = await repeated(load, op, async () => {
+        const { outcome } = await once("schedules.put", schedule, SETUP_MS);
+        return { cron: expression, outcome };
+      });
+      if (answer !== undefined || load.stop.aborted) return;
+      await pause(load, AGAIN_MS);
+    }
+  };
+  await Promise.all([one(), one()]);
 }
 
 async function trigger(load: Load, once: Once, nth: number): Promise<void> {

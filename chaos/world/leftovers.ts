@@ -1,9 +1,15 @@
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { rmSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 
 /* What has to end with the harness, however the harness ends. */
 
 const processes = new Map<number, NodeJS.Signals>();
 const folders = new Set<string>();
+const mounts = new Set<string>();
+const harnesses = new Set<ChildProcess>();
+const HARNESS_MS = 10_000;
 let isWatching = false;
 
 function watch(): void {
@@ -26,6 +32,34 @@ export function temporary(folder: string): () => void {
   return () => void folders.delete(folder);
 }
 
+/** A place where something is mounted until the harness exits; the result forgets it. */
+export function mounted(path: string): () => void {
+  watch();
+  mounts.add(path);
+  return () => void mounts.delete(path);
+}
+
+/** Takes the mount off at once; what still has files of it open keeps them to itself until it ends. */
+export function unmount(path: string): void {
+  execFileSync("umount", ["-l", path], { stdio: "ignore" });
+}
+
+/** A harness of its own below this one: it has leftovers too. A run of tests leaves its own to the next one. */
+export function harness(child: ChildProcess): void {
+  harnesses.add(child);
+  child.once("exit", () => harnesses.delete(child));
+}
+
+/** Asks them to end, and waits for it so long. */
+export async function endHarnesses(): Promise<void> {
+  const ends = [...harnesses].map((child) => {
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    return ended;
+  });
+  await Promise.race([Promise.all(ends), delay(HARNESS_MS)]);
+}
+
 function sweep(): void {
   for (const [pid, signal] of processes) {
     try {
@@ -33,6 +67,13 @@ function sweep(): void {
       process.kill(pid, "SIGCONT"); // one that was stopped would never hear of it
     } catch {
       // it is gone
+    }
+  }
+  for (const path of mounts) {
+    try {
+      unmount(path);
+    } catch {
+      // the next harness finds it by its mark
     }
   }
   for (const folder of folders) {

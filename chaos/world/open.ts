@@ -6,6 +6,7 @@ import pg from "pg";
 import type { Ended, Op } from "../history/evidence.ts";
 import { readLines } from "../history/read-lines.ts";
 import { openLink } from "../proxy/tcp-link.ts";
+import { randomFor } from "../random.ts";
 import { openReceivers } from "../workloads/receivers.ts";
 import { type OwnActor, type Program, startActor } from "./actors.ts";
 import type { Grounds } from "./grounds.ts";
@@ -71,10 +72,15 @@ async function build(
   const databaseLink = await openLink({
     targets: () => [{ host: "127.0.0.1", port: databasePort }],
     kind: "postgres",
+    random: randomFor(seed, "link"),
   });
   closing.push(() => databaseLink.close());
   const serving: OwnActor[] = [];
-  const frontLink = await openLink({ targets: () => serving.flatMap(addressOf), kind: "http" });
+  const frontLink = await openLink({
+    targets: () => serving.flatMap(addressOf),
+    kind: "http",
+    random: randomFor(seed, "link"),
+  });
   closing.push(() => frontLink.close());
   const url = `http://127.0.0.1:${frontLink.port}`;
   const oracleUrl = `${oracle.url}/${database}`;

@@ -33,10 +33,16 @@ export interface ConnectionOptions {
   readonly poolMax?: number;
   /** Refuses writes on a direct connection too, not only in the operations; behind a pooler those alone do. */
   readonly readOnly?: boolean;
+  /** How long Postgres may take for one answer, in milliseconds; a minute when not said. */
+  readonly answerMs?: number;
 }
 
 /** How long a call may wait for a free connection, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A network that swallows everything ends no connection, and would keep it lent for ever. */
+const ANSWER_MS = 60_000;
+/** A connection at rest asks so soon, in milliseconds, whether the other side is still there. */
+const PROBE_MS = 30_000;
 
 /** A process that stands still in between does not hold the runs for long. */
 const BEGIN =
@@ -47,16 +53,18 @@ const LOCK_RUNS =
 /** Connects lazily. A connection that died is replaced; the call on it tells. */
 export function openConnections(options: ConnectionOptions): Connections {
   const { schema = DEFAULT_SCHEMA, poolMax = 10, readOnly = false } = options;
-  const direct = new WeakSet<pg.ClientBase>();
+  const ways = new WeakMap<pg.ClientBase, Way>();
   const { connect, close } = openPool(options.address ?? openAddress(options), {
     application_name: "tidebase",
     max: poolMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: options.answerMs ?? ANSWER_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: PROBE_MS,
     types,
     onConnect: async (client) => {
       client.on("error", () => {}); // it died while lent out or idle: the pool replaces it
-      if (await isDirect(client, readOnly)) direct.add(client);
+      ways.set(client, await wayTo(client, readOnly));
     },
   });
   const columns = new Map<string, Column[]>();
@@ -75,7 +83,7 @@ export function openConnections(options: ConnectionOptions): Connections {
   ): Promise<Row[]> {
     const text = textOf(statement);
     const config: pg.QueryArrayConfig = { text, values, rowMode: "array" };
-    if (direct.has(client)) config.name = statement.name;
+    if (ways.get(client)?.direct === true) config.name = statement.name;
     const { fields, rows } = await client.query<unknown[]>(config);
     const read = columns.get(statement.name) ?? fields.map(column);
     columns.set(statement.name, read);
@@ -88,30 +96,44 @@ export function openConnections(options: ConnectionOptions): Connections {
     try {
       return await work(client);
     } catch (error) {
-      if (sqlState(error) === undefined && !(error instanceof TidebaseError))
-        broken = error as Error;
+      if (isBroken(error)) broken = error;
       throw error;
     } finally {
       client.release(broken);
     }
   }
 
-  const query: Query = (statement, values) => lent((client) => send(client, statement, values));
+  const query: Query = (statement, values) =>
+    lent((client) => {
+      const ask = () => send(client, statement, values);
+      return ways.get(client)?.readsCommitted === true ? ask() : transaction(client, ask);
+    });
 
   const locked: Connections["locked"] = (runIds, work) =>
-    lent(async (client) => {
-      await client.query(BEGIN);
-      try {
+    lent((client) =>
+      transaction(client, async () => {
         await client.query(inSchema(LOCK_RUNS, schema), [runIds]);
-        const done = await work((statement, values) => send(client, statement, values));
-        await client.query("commit");
-        return done;
-      } catch (error) {
-        await client.query("rollback").catch(() => {}); // a connection that is gone has forgotten it all
-        throw error;
-      }
-    });
+        return await work((statement, values) => send(client, statement, values));
+      }),
+    );
   return { query, locked, close };
+}
+
+async function transaction<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
+  await client.query(BEGIN);
+  try {
+    const done = await work();
+    await client.query("commit");
+    return done;
+  } catch (error) {
+    if (!isBroken(error)) await client.query("rollback").catch(() => {});
+    throw error; // a connection that is gone, or is given up, has forgotten it all
+  }
+}
+
+/** What neither Postgres nor we say comes from the connection itself. */
+function isBroken(error: unknown): error is Error {
+  return sqlState(error) === undefined && !(error instanceof TidebaseError);
 }
 
 /** A pool at the present address; it is replaced when the database came back elsewhere. */
@@ -183,20 +205,29 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+/** What lies between us and Postgres. */
+interface Way {
+  /** Nothing: statements may be prepared by name, and settings hold. */
+  readonly direct: boolean;
+  /** A statement by itself reads what was committed before it, which a claim relies on. */
+  readonly readsCommitted: boolean;
+}
+
 /**
- * Whether this connection reaches Postgres itself: a pooler shows another process id. Only then are
- * statements prepared by name, and planned once: left to itself, the planner may plan every call anew,
- * which doubles the cost of a step. A plan outlives the empty table it was made for, so it may not
- * scan one.
+ * A pooler shows another process id than that of Postgres. Without one, statements are prepared by name, and planned
+ * once: left to itself, the planner may plan every call anew, which doubles the cost of a step. A plan outlives the
+ * empty table it was made for, so it may not scan one.
  */
-async function isDirect(client: pg.ClientBase, readOnly: boolean): Promise<boolean> {
-  const text = `select set_config('plan_cache_mode', 'force_generic_plan', false),
-      set_config('enable_seqscan', 'off', false),
-      set_config('DateStyle', 'ISO, MDY', false), set_config('default_transaction_isolation', 'read committed', false),
-      set_config('default_transaction_read_only', $2, false)
-    where pg_backend_pid() = $1`;
+async function wayTo(client: pg.ClientBase, readOnly: boolean): Promise<Way> {
+  const set = (name: string, value: string): string =>
+    `case when direct then set_config('${name}', ${value}, false) end`;
+  const text = `select direct, direct or current_setting('default_transaction_isolation') = 'read committed' as reads_committed,
+      ${set("plan_cache_mode", "'force_generic_plan'")}, ${set("enable_seqscan", "'off'")}, ${set("DateStyle", "'ISO, MDY'")},
+      ${set("default_transaction_isolation", "'read committed'")}, ${set("default_transaction_read_only", "$2")}
+    from (select pg_backend_pid() = $1::int as direct) here`;
   const processID: unknown = Reflect.get(client, "processID");
-  return (await client.query(text, [processID, readOnly ? "on" : "off"])).rowCount === 1;
+  const { rows } = await client.query(text, [processID, readOnly ? "on" : "off"]);
+  return { direct: rows[0]?.direct, readsCommitted: rows[0]?.reads_committed };
 }
 
 function toObject<Row>(columns: readonly Column[], values: readonly unknown[]): Row {

@@ -5,6 +5,7 @@ import { type ErrorCode, TidebaseError } from "./errors.ts";
 import type { Watching } from "./events/watch.ts";
 import type { Lease } from "./leases/schema.ts";
 import type { Limits } from "./limits.ts";
+import { oneLine } from "./payload.ts";
 import type { Refusal } from "./webhooks/address.ts";
 
 /** Who calls, as the transport found out; never what a request says of itself. */
@@ -83,11 +84,23 @@ export function parseInput<Op extends AnyOperation>(
   { input }: Op,
   raw: unknown,
 ): z.output<Op["input"]> {
-  const parsed = input.safeParse(raw);
+  const parsed = input.safeParse(raw, { error: strangers });
   if (parsed.success) return parsed.data as z.output<Op["input"]>;
   const issues = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({
     path: path.join("."),
     message,
   }));
   throw new TidebaseError("input_invalid", { issues });
+}
+
+const NAMED_MAX = 5;
+const NAME_MAX = 40;
+
+/** Names that no schema knows, the first of them and shortened: zod would repeat all that were sent. */
+function strangers(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code !== "unrecognized_keys") return undefined;
+  const { keys } = issue;
+  const named = keys.slice(0, NAMED_MAX).map((key) => `"${oneLine(key.slice(0, NAME_MAX))}"`);
+  const more = keys.length > NAMED_MAX ? ` and ${keys.length - NAMED_MAX} more` : "";
+  return `Unrecognized key${keys.length === 1 ? "" : "s"}: ${named.join(", ")}${more}`;
 }

@@ -403,6 +403,25 @@ test("a dead letter that cannot be queued keeps no other from being redriven", a
   expect(await run(String(good?.runId))).toMatchObject({ status: "queued" });
 });
 
+test("a dead letter that retention deletes while others are redriven is skipped, and not counted", async () => {
+  const queue = newQueue();
+  const [first, second] = await enqueue({ queue, maxAttempts: 1 }, { queue, maxAttempts: 1 });
+  for (const granted of await claim(queue)) await fail(granted);
+  const ends =
+    "update tidebase.runs set ended_at = ended_at - interval '1 second' where run_id = $1";
+  await pool.query(ends, [first?.runId.slice(4)]);
+  const release = await db.hold(String(first?.runId));
+  const redriving = call("queues.redrive", { queue, dryRun: false });
+  await blocked(1);
+  await pool.query("delete from tidebase.runs where run_id = $1", [second?.runId.slice(4)]);
+  await release();
+  expect(await redriving).toMatchObject({
+    matching: 2,
+    redriven: 1,
+    skipped: [{ runId: second?.runId, code: "run_not_found" }],
+  });
+});
+
 test("in a repeatable read transaction a dedupe key finds the run which that transaction made", async () => {
   const queue = newQueue();
   const [old] = await enqueue({ queue, dedupeKey: "k" });

@@ -86,13 +86,10 @@ test("a dry run changes nothing, and the act that carries its number back is don
     held: [],
   });
   expect(await db.call("runs.recover", { runId })).toEqual(dry);
-  const done = await db.call("runs.recover", {
-    runId,
-    dryRun: false,
-    asOf: dry["seq"],
-    reason: "looked at it",
-  });
+  const act = { runId, dryRun: false, asOf: dry["seq"], reason: "looked at it" };
+  const done = await db.call("runs.recover", act);
   expect(done).toMatchObject({ dryRun: false, status: "pending", seq: Number(dry["seq"]) + 1 });
+  expect(await db.call("runs.recover", act)).toEqual(done); // as after a lost answer
   const stale = db.call("runs.recover", { runId, dryRun: false, asOf: dry["seq"] });
   await expect(stale).rejects.toMatchObject({ code: "run_changed" });
   const { events } = await db.call("events.list", { runId, types: ["recovery.requested"] });
@@ -141,7 +138,11 @@ test.each([
     const dry = await db.call("steps.review", asked);
     expect(dry).toMatchObject({ dryRun: true, status: "begun", becomes });
     const settled = { ...asked, output: { charged: true }, dryRun: false, asOf: dry["seq"] };
-    expect(await db.call("steps.review", settled)).toMatchObject({ status: becomes });
+    const done = await db.call("steps.review", settled);
+    expect(done).toMatchObject({ status: becomes });
+    expect(await db.call("steps.review", settled)).toEqual(done); // as after a lost answer
+    const other = db.call("steps.review", { ...settled, reason: "guessed" });
+    await expect(other).rejects.toMatchObject({ code: "run_changed" });
     const grantId = newGrant();
     const { epoch } = await db.call("runs.begin", { runId, grantId });
     const begin = { runId, epoch, grantId, name: "open", attempt: 2, ...effect };

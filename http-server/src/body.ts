@@ -8,13 +8,16 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** A payload may have 2,000 levels (model.md §3); the envelope around it has a few. */
 const DEPTH_MAX = 2016;
 
+/** More members than the input of any operation, and any message of a mount, has beside its payloads. */
+const MEMBERS_MAX = 100;
+
 /** Only such text can hold a number beyond a double: without it nobody walks the value. */
 const HUGE_NUMBER = /[eE]\+?\d{3}|(?<!\d)\d{200}/;
 
 /**
  * The request's body: one JSON object in UTF-8, or nothing at all. Throws
  * `content_type_unsupported`, `body_too_large`, `json_malformed`, `number_out_of_range` or
- * `input_invalid` (nested too deeply to be written out again).
+ * `input_invalid` (nested too deeply to be written out again, or of too many members).
  */
 export async function readBody(
   request: Request,
@@ -99,10 +102,9 @@ function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
 }
 
 function parse(bytes: Uint8Array): object {
-  if (bytes.length > DEPTH_MAX && isTooDeep(bytes))
-    throw new TidebaseError("input_invalid", {
-      issues: [{ path: "", message: "is nested deeper than 2,000 levels" }],
-    });
+  const excess = bytes.length > DEPTH_MAX ? excessOf(bytes) : undefined;
+  if (excess !== undefined)
+    throw new TidebaseError("input_invalid", { issues: [{ path: "", message: excess }] });
   let text: string;
   let body: unknown;
   try {
@@ -117,20 +119,26 @@ function parse(bytes: Uint8Array): object {
   return body;
 }
 
-const [QUOTE, BACKSLASH] = [0x22, 0x5c];
+const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-/** Counts brackets outside strings, before recursive readers meet them. */
-function isTooDeep(bytes: Uint8Array): boolean {
+/**
+ * Counts brackets and the outermost commas outside strings, before anybody builds the value: a recursive reader
+ * runs out of stack, and objects of very many members are slow to make, to copy and to refuse.
+ */
+function excessOf(bytes: Uint8Array): string | undefined {
   let depth = 0;
+  let members = 1;
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i];
     if (byte === QUOTE) i = endOfString(bytes, i);
     else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
-      if (++depth > DEPTH_MAX) return true;
+      if (++depth > DEPTH_MAX) return "is nested deeper than 2,000 levels";
     } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--;
+    else if (byte === COMMA && depth === 1 && ++members > MEMBERS_MAX)
+      return `has more than ${MEMBERS_MAX} members`;
   }
-  return false;
+  return undefined;
 }
 
 function endOfString(bytes: Uint8Array, start: number): number {

@@ -7,6 +7,7 @@ import { type AppOptions, createApp } from "./app.ts";
 import { requestIdOf } from "./exchange.ts";
 import { isLoopback } from "./guard.ts";
 import { rawRefusal, refusal } from "./problem.ts";
+import { closeWhenUnread, isClosing } from "./unread.ts";
 
 /** Requests under way get this long when the server stops. */
 const GRACE_MS = 8000;
@@ -74,12 +75,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     stopping: stopping.signal,
     allowedHosts: [...(options.allowedHosts ?? []), ...ownName(host)],
   });
-  const listener = getRequestListener(app.fetch, { errorHandler: unreadable });
+  const listener = getRequestListener(app.fetch, {
+    errorHandler: unreadable,
+    autoCleanupIncoming: false, // it cuts the socket of a client that has not been told: see unread.ts
+  });
   const settings = {
     ...SETTINGS,
     ...(options.headersTimeoutMs !== undefined && { headersTimeout: options.headersTimeoutMs }),
   };
   const server = createServer(settings, (incoming, outgoing) => {
+    if (isClosing(incoming.socket)) return;
+    closeWhenUnread(incoming, outgoing);
     if (stopping.signal.aborted) outgoing.setHeader("connection", "close");
     void listener(incoming, outgoing);
   });

@@ -268,6 +268,28 @@ test("a payload nested 200,000 deep is refused, in whatever member it stands", a
   }
 });
 
+test("300,000 members are refused before they are read, and no refusal repeats them", async () => {
+  const members = Array.from({ length: 300_000 }, (_, n) => `"k${n}":${n}`).join();
+  const outside = await json(post("/v1/runs", `{"workflow":"w",${members}}`));
+  expect(outside).toMatchObject({
+    code: "input_invalid",
+    issues: [{ path: "", message: "has more than 100 members" }],
+  });
+  const inside = await post("/v1/runs/enqueue", `{"items":[{"workflow":"w",${members}}]}`);
+  const text = await inside.text();
+  expect(text).toContain("and 299995 more");
+  expect([inside.status, text.length < 2000]).toEqual([400, true]);
+});
+
+test("no input has more members than a body may", () => {
+  for (const { name, input } of operations)
+    expect(Object.keys(input.shape).length, name).toBeLessThan(100);
+  const many = Array.from({ length: 1000 }, (_, n) => [`key ${n}`, { a: [n, n], b: "," }]);
+  return expect(
+    verdict(post("/v1/runs", { workflow: "w", input: Object.fromEntries(many) })),
+  ).resolves.toEqual({ status: 200, code: undefined });
+});
+
 test("a caller's request id comes back when it is harmless, and is replaced when not", async () => {
   const kept = await app.request("/v1/overview", { headers: { "x-request-id": "my-id_1" } });
   expect(kept.headers.get("x-request-id")).toBe("my-id_1");

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { openCore } from "../../core/src/index.ts";
 import { newGrant, useDatabase } from "../../core/test/support/database.ts";
 import { openLog, type RunningServer, startServer } from "../src/index.ts";
+import { streamEvents } from "../src/stream.ts";
 import { json, readStream, send } from "./support.ts";
 
 const db = useDatabase();
@@ -156,4 +157,40 @@ test("a server that stops sends its readers away with a hint, and a broken reade
   await kept;
   await own.close();
   expect((await reading).text).toMatch(/retry: 1000\n\n$/);
+});
+
+test("a reader that leaves while events are being read for it is no lost stream", async () => {
+  const { runId } = await db.begun();
+  let leaves = () => {};
+  const left = new Promise<void>((resolve) => {
+    leaves = resolve;
+  });
+  let ended = () => {};
+  const end = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
+  const lost: unknown[] = [];
+  /** The store's own answer, which comes after the reader has left. */
+  async function* late(...args: Parameters<typeof db.core.follow>) {
+    try {
+      for await (const batch of db.core.follow(...args)) {
+        await left;
+        yield batch;
+      }
+    } finally {
+      ended();
+    }
+  }
+  const answer = streamEvents(
+    { ...db.core, follow: late },
+    {
+      ...{ runId, afterSeq: 0, heartbeatMs: HEARTBEAT_MS, stopping: undefined },
+      ...{ outgoing: undefined, onSlow: () => {}, onLost: (error) => void lost.push(error) },
+    },
+  );
+  await answer.body?.cancel();
+  leaves();
+  await end;
+  await new Promise(setImmediate);
+  expect(lost).toEqual([]);
 });

@@ -1,7 +1,8 @@
 import type { Readable, Writable } from "node:stream";
-import { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
 import { INSTRUCTIONS } from "./instructions.ts";
+import { CheckingServer } from "./params-v1.ts";
 
 /** What the list of each kind says never changes while the server runs. */
 const CAPABILITIES = {
@@ -30,7 +31,7 @@ export interface Introduction {
  * client waits for this answer while the rest is still being loaded.
  */
 export function openServer({ version, onError }: Introduction): Server {
-  const server = new Server(
+  const server = new CheckingServer(
     { name: "tidebase", title: "Tidebase", version },
     {
       capabilities: CAPABILITIES,

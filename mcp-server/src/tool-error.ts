@@ -33,7 +33,7 @@ export function badArguments(input: z.ZodObject, error: z.ZodError): ToolFailure
   const unknown = error.issues.flatMap((issue) =>
     issue.code === "unrecognized_keys" && issue.path.length === 0 ? issue.keys : [],
   );
-  const guesses = unknown.flatMap((name) => {
+  const guesses = unknown.slice(0, ISSUES_MAX).flatMap((name) => {
     const guess = closest(name, names);
     return guess === undefined ? [] : [`Did you mean ${guess}?`];
   });
@@ -42,10 +42,7 @@ export function badArguments(input: z.ZodObject, error: z.ZodError): ToolFailure
   return new ToolFailure({
     code: "input_invalid",
     message: said.join(" "),
-    fix: [
-      ...guesses.slice(0, ISSUES_MAX),
-      ...(unknown.length > 0 ? [known] : ["Correct them."]),
-    ].join(" "),
+    fix: [...guesses, ...(unknown.length > 0 ? [known] : ["Correct them."])].join(" "),
     retryable: false,
   });
 }

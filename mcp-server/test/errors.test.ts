@@ -1,4 +1,6 @@
+import { McpError } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
+import { z } from "zod";
 import { useDatabase } from "../../core/test/support/database.ts";
 import { useAgent } from "./support.ts";
 
@@ -44,3 +46,35 @@ test("a read-only server refuses to write even a tool it does not list", async (
   const error = await observer.refused("tidebase_recover_run", { runId: NOBODY });
   expect(error).toMatchObject({ code: "store_read_only", fix: expect.stringContaining("human") });
 });
+
+const WIDE = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`k${n}`, n]));
+
+test.each<[method: string, params: object | undefined, said: string]>([
+  ["tools/call", undefined, "params: "],
+  ["tools/call", {}, "params.name: "],
+  ["tools/call", { name: 7 }, "params.name: "],
+  ["tools/call", { name: "tidebase_overview", arguments: 7 }, "params.arguments: "],
+  ["tools/call", { name: "tidebase_overview", arguments: [] }, "params.arguments: "],
+  ["tools/call", { name: "tidebase_overview", arguments: WIDE }, "more than 100 members"],
+  ["tools/call", { name: "tidebase_overview", ...WIDE }, "more than 100 members"],
+  ["tools/list", { cursor: 7 }, "params.cursor: "],
+  ["resources/read", {}, "params.uri: "],
+  ["resources/subscribe", { uri: null }, "params.uri: "],
+  ["prompts/get", { name: "triage", arguments: { runId: 7 } }, "params.arguments.runId: "],
+  ["completion/complete", { ref: {}, argument: {} }, "params.ref: "],
+  ["initialize", { protocolVersion: 7 }, "params.protocolVersion: "],
+])(
+  "%s without fitting params is answered as invalid params, in our words (%#)",
+  async (method, params, said) => {
+    const call = agent.client.request({ method, params } as never, z.unknown());
+    const error = await call.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(McpError);
+    expect(error).toMatchObject({
+      code: -32_602,
+      message: expect.stringContaining(`These are no params of ${method}: `),
+      data: { code: "input_invalid", retryable: false },
+    });
+    expect(error).toHaveProperty("message", expect.stringContaining(said));
+    expect(String(error)).not.toMatch(/[{[]/); // no dump of the validator
+  },
+);

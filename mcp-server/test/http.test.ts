@@ -275,6 +275,10 @@ describe("on a server that is open to this machine", () => {
       });
     }
     expect((await post(server, { ...INITIALIZE, params: {} })).status).toBe(400);
+    for (const params of [{}, undefined]) {
+      const nameless = { ...PING, method: "tools/call", params };
+      expect((await post(server, nameless, inSession(id))).text).toContain('"code":-32602');
+    }
     const methods = await Promise.all(
       ["PUT", "HEAD"].map((method) =>
         send(`${server.url}/mcp`, { method, headers: inSession(id) }),

@@ -70,7 +70,7 @@ test("standard output carries the protocol and nothing else, whatever is sent", 
   await ask(3, "tools/call", { name: "tidebase_overview", arguments: {} });
   await ask(4, "tools/call", { name: "tidebase_nothing", arguments: {} });
   await ask(5, "no/such/method");
-  expect(await ask(6, "tools/call", { name: 7 })).toHaveProperty("error");
+  expect(await ask(6, "tools/call", { name: 7 })).toMatchObject({ error: { code: -32_602 } });
   raw('{"jsonrpc":"2.0","id":94,'); // half a line is the last that comes
   child.stdin.end();
   expect(await exited).toBe(0);

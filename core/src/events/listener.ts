@@ -1,6 +1,9 @@
 import pg from "pg";
 
 const RECONNECT_MS = 5000;
+/** How long connecting, and `listen`, may take; a connection at rest is probed so often. */
+const TIMEOUT_MS = 10_000;
+const PROBE_MS = 30_000;
 /** Waits come one after another: the connection outlives the last one for so long. */
 const REST_MS = 30_000;
 
@@ -32,7 +35,10 @@ export function openListener(
     const opened = new pg.Client({
       connectionString: databaseUrl(),
       application_name: "tidebase",
+      connectionTimeoutMillis: TIMEOUT_MS,
+      query_timeout: TIMEOUT_MS,
       keepAlive: true,
+      keepAliveInitialDelayMillis: PROBE_MS,
     });
     client = opened;
     const lost = () => {

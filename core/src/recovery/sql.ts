@@ -5,7 +5,7 @@ import type { OpenStepRow } from "./rules.ts";
 
 /**
  * Makes a run at rest ready to be begun, or queues it now, with a fresh budget; changes nothing on a dry run. A dedupe
- * key that another active run has meanwhile is answered with that run.
+ * key that another active run has meanwhile is answered with that run. Sent again with the same `as_of`, it finds what it did.
  */
 export const recover = statement<
   {
@@ -38,6 +38,10 @@ export const recover = statement<
       status = 'running' and lease_expires_at > tidebase.now() as live,
       coalesce(last_seq = $as_of::bigint, true) and (status = 'failed' or $only_failed::boolean is not true) as unmoved
       from tidebase.runs where run_id = $run_id::uuid for no key update
+  ), done as materialized (
+    select from tidebase.events e where e.run_id = $run_id::uuid and e.seq = $as_of::bigint + 1 and e.type = 'recovery.requested'
+       and (e.data ->> 'actor', coalesce(e.data ->> 'reason', '')) = ($actor::text, coalesce($reason::text, ''))
+       and not $dry_run::boolean
   ), active as materialized (
     select other.run_id as active_run_id from held cross join lateral (
       select run_id from tidebase.runs o where (o.queue, o.dedupe_key) = (held.queue, held.dedupe_key)
@@ -60,6 +64,7 @@ export const recover = statement<
   select coalesce(readied.status, held.status) as status, coalesce(readied.last_seq, held.last_seq) as seq,
     greatest(0, ceil(extract(epoch from held.lease_expires_at - tidebase.now()) * 1000))::int as lease_left_ms, held.queue,
     active.active_run_id, case
+      when exists (select from done) then 'ready'
       when held.status = 'completed' then 'run_completed'
       when held.status = 'cancelled' then 'run_cancelled'
       when not held.unmoved then 'run_changed'
@@ -99,7 +104,7 @@ export const runEvents = statement<
 /**
  * Settles a step that nobody executes; a run that sleeps through its backoff wakes. A worker that vanished loses its lease by it, so that nothing it
  * still sends contradicts the review. The step is looked up in the snapshot: a run that moved on while
- * this waited for its lock is asked `again`.
+ * this waited for its lock is asked `again`. Sent again with the same `as_of`, it finds what it did.
  */
 export const settle = statement<
   {
@@ -134,6 +139,12 @@ export const settle = statement<
       coalesce(status = 'running' and lease_expires_at <= tidebase.now(), false) as stalled,
       coalesce('timer' = any (waits), false) as waits, queue
       from tidebase.runs where run_id = $run_id::uuid for no key update
+  ), done as materialized (
+    select from tidebase.events e join tidebase.steps s on (s.run_id, s.name, s.key) = (e.run_id, $name::text, $key::text)
+       and s.status = $becomes::text and s.output is not distinct from $output::text
+     where e.run_id = $run_id::uuid and e.seq between $as_of::bigint + 1 and $as_of::bigint + 2 and e.type = 'step.reviewed'
+       and e.data = jsonb_build_object('name', $name::text, 'key', $key::text, 'decision', $decision::text, 'actor', $actor::text,
+         'reason', $reason::text) and not $dry_run::boolean
   ), target as materialized (
     select s.run_id, s.name, s.key, s.status,
       s.status in ('manual_review', 'failed') or s.status = 'begun' and s.on_unknown <> 'failed_retryable'
@@ -172,6 +183,7 @@ export const settle = statement<
       jsonb_build_object('reason', 'lease_over', 'epoch', held.epoch) from counted c join held using (run_id) where held.stalled
   )
   select coalesce(settled.status, target.status) as status, coalesce(counted.last_seq, held.last_seq) as seq, case
+      when exists (select from done) then 'reviewable'
       when held.status = 'completed' then 'run_completed'
       when held.status = 'cancelled' then 'run_cancelled'
       when not held.unmoved then 'run_changed'
