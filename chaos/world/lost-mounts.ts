@@ -20,7 +20,11 @@ export async function removeLostMounts(): Promise<string[]> {
     const [mark = "", place = ""] = line.split(" ").map(unescaped);
     const [prefix, numbers, pid, at] = mark.split(":");
     if (prefix !== PREFIX || numbers !== ours || (await begunAt(Number(pid))) === at) continue;
-    unmount(place);
+    try {
+      unmount(place);
+    } catch {
+      continue; // another user's: theirs to take off
+    }
     await rmdir(place).catch(() => {}); // its folder may have been removed
     removed.push(place);
   }

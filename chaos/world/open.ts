@@ -72,14 +72,14 @@ async function build(
   const databaseLink = await openLink({
     targets: () => [{ host: "127.0.0.1", port: databasePort }],
     kind: "postgres",
-    random: randomFor(seed, "link"),
+    random: randomFor(seed, "database link"),
   });
   closing.push(() => databaseLink.close());
   const serving: OwnActor[] = [];
   const frontLink = await openLink({
     targets: () => serving.flatMap(addressOf),
     kind: "http",
-    random: randomFor(seed, "link"),
+    random: randomFor(seed, "front link"),
   });
   closing.push(() => frontLink.close());
   const url = `http://127.0.0.1:${frontLink.port}`;

@@ -10,7 +10,7 @@ type Query = <Row>(statement: Statement<never, Row>, values: unknown[]) => Promi
 
 /** How statements reach Postgres. */
 export interface Connections {
-  /** Each in its own implicit transaction. */
+  /** Each in a transaction of its own. */
   query: Query;
   /**
    * Several in one transaction, which locks these runs (bare uuids) first: the snapshot of each statement
@@ -41,6 +41,8 @@ export interface ConnectionOptions {
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A network that swallows everything ends no connection, and would keep it lent for ever. */
 const ANSWER_MS = 60_000;
+/** Postgres itself gives up so much sooner: a backend that waits for a lock does not hear that nobody waits for it. */
+const SOONER_MS = 5000;
 /** A connection at rest asks so soon, in milliseconds, whether the other side is still there. */
 const PROBE_MS = 30_000;
 
@@ -53,18 +55,19 @@ const LOCK_RUNS =
 /** Connects lazily. A connection that died is replaced; the call on it tells. */
 export function openConnections(options: ConnectionOptions): Connections {
   const { schema = DEFAULT_SCHEMA, poolMax = 10, readOnly = false } = options;
-  const ways = new WeakMap<pg.ClientBase, Way>();
+  const { answerMs = ANSWER_MS } = options;
+  const sessions = new WeakMap<pg.ClientBase, Session>();
   const { connect, close } = openPool(options.address ?? openAddress(options), {
     application_name: "tidebase",
     max: poolMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: options.answerMs ?? ANSWER_MS,
+    query_timeout: answerMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: PROBE_MS,
     types,
     onConnect: async (client) => {
       client.on("error", () => {}); // it died while lent out or idle: the pool replaces it
-      ways.set(client, await wayTo(client, readOnly));
+      sessions.set(client, await openSession(client, { readOnly, answerMs }));
     },
   });
   const columns = new Map<string, Column[]>();
@@ -83,7 +86,7 @@ export function openConnections(options: ConnectionOptions): Connections {
   ): Promise<Row[]> {
     const text = textOf(statement);
     const config: pg.QueryArrayConfig = { text, values, rowMode: "array" };
-    if (ways.get(client)?.direct === true) config.name = statement.name;
+    if (sessions.get(client)?.direct === true) config.name = statement.name;
     const { fields, rows } = await client.query<unknown[]>(config);
     const read = columns.get(statement.name) ?? fields.map(column);
     columns.set(statement.name, read);
@@ -106,7 +109,7 @@ export function openConnections(options: ConnectionOptions): Connections {
   const query: Query = (statement, values) =>
     lent((client) => {
       const ask = () => send(client, statement, values);
-      return ways.get(client)?.readsCommitted === true ? ask() : transaction(client, ask);
+      return sessions.get(client)?.readsCommitted === true ? ask() : transaction(client, ask);
     });
 
   const locked: Connections["locked"] = (runIds, work) =>
@@ -131,9 +134,10 @@ async function transaction<T>(client: pg.ClientBase, work: () => Promise<T>): Pr
   }
 }
 
-/** What neither Postgres nor we say comes from the connection itself. */
+/** What neither Postgres nor we say comes from the connection itself, and so may what nobody knows the outcome of. */
 function isBroken(error: unknown): error is Error {
-  return sqlState(error) === undefined && !(error instanceof TidebaseError);
+  if (error instanceof TidebaseError) return error.code === "outcome_unknown";
+  return sqlState(error) === undefined;
 }
 
 /** A pool at the present address; it is replaced when the database came back elsewhere. */
@@ -205,9 +209,9 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-/** What lies between us and Postgres. */
-interface Way {
-  /** Nothing: statements may be prepared by name, and settings hold. */
+/** What a connection can be used for. */
+interface Session {
+  /** No pooler in between: statements may be prepared by name, and settings hold. */
   readonly direct: boolean;
   /** A statement by itself reads what was committed before it, which a claim relies on. */
   readonly readsCommitted: boolean;
@@ -218,15 +222,23 @@ interface Way {
  * once: left to itself, the planner may plan every call anew, which doubles the cost of a step. A plan outlives the
  * empty table it was made for, so it may not scan one.
  */
-async function wayTo(client: pg.ClientBase, readOnly: boolean): Promise<Way> {
+async function openSession(
+  client: pg.ClientBase,
+  { readOnly, answerMs }: { readOnly: boolean; answerMs: number },
+): Promise<Session> {
   const set = (name: string, value: string): string =>
     `case when direct then set_config('${name}', ${value}, false) end`;
   const text = `select direct, direct or current_setting('default_transaction_isolation') = 'read committed' as reads_committed,
       ${set("plan_cache_mode", "'force_generic_plan'")}, ${set("enable_seqscan", "'off'")}, ${set("DateStyle", "'ISO, MDY'")},
-      ${set("default_transaction_isolation", "'read committed'")}, ${set("default_transaction_read_only", "$2")}
+      ${set("default_transaction_isolation", "'read committed'")}, ${set("default_transaction_read_only", "$2")},
+      case when direct and current_setting('statement_timeout') = '0' then set_config('statement_timeout', $3, false) end
     from (select pg_backend_pid() = $1::int as direct) here`;
   const processID: unknown = Reflect.get(client, "processID");
-  const { rows } = await client.query(text, [processID, readOnly ? "on" : "off"]);
+  const { rows } = await client.query(text, [
+    processID,
+    readOnly ? "on" : "off",
+    String(Math.max(1, answerMs - SOONER_MS)),
+  ]);
   return { direct: rows[0]?.direct, readsCommitted: rows[0]?.reads_committed };
 }
 

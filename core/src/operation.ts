@@ -84,20 +84,22 @@ export function parseInput<Op extends AnyOperation>(
   { input }: Op,
   raw: unknown,
 ): z.output<Op["input"]> {
-  const parsed = input.safeParse(raw, { error: strangers });
+  const parsed = input.safeParse(raw, { error: unknownKeys });
   if (parsed.success) return parsed.data as z.output<Op["input"]>;
   const issues = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({
-    path: path.join("."),
+    path: oneLine(path.join(".").slice(0, PATH_MAX)),
     message,
   }));
   throw new TidebaseError("input_invalid", { issues });
 }
 
+/** Of a path that is told, in characters: its names may be the caller's. */
+const PATH_MAX = 200;
 const NAMED_MAX = 5;
 const NAME_MAX = 40;
 
 /** Names that no schema knows, the first of them and shortened: zod would repeat all that were sent. */
-function strangers(issue: z.core.$ZodRawIssue): string | undefined {
+function unknownKeys(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code !== "unrecognized_keys") return undefined;
   const { keys } = issue;
   const named = keys.slice(0, NAMED_MAX).map((key) => `"${oneLine(key.slice(0, NAME_MAX))}"`);

@@ -96,6 +96,25 @@ test("a dry run changes nothing, and the act that carries its number back is don
   expect(events).toMatchObject([{ data: { actor: "local", reason: "looked at it" } }]);
 });
 
+test("an act that is sent again while the first still waits finds what that one did", async () => {
+  const { runId } = await crashed(effect);
+  const { seq: asOf } = await db.call("runs.verdict", { runId });
+  const release = await db.hold(runId);
+  const review = { runId, name: "open", decision: "retry", reason: "looked", dryRun: false, asOf };
+  const reviews = [1, 2].map(() => db.call("steps.review", review));
+  await db.blocked(2);
+  await release();
+  const [first, second] = await Promise.all(reviews);
+  expect(second).toEqual(first);
+  const again = await db.hold(runId);
+  const recover = { runId, dryRun: false, asOf: first?.["seq"] };
+  const recoveries = [1, 2].map(() => db.call("runs.recover", recover));
+  await db.blocked(2);
+  await again();
+  const [one, other] = await Promise.all(recoveries);
+  expect(other).toEqual(one);
+});
+
 test("recover ends the lease of a vanished worker, and gives a fresh budget", async () => {
   const lease = await crashed({});
   await db.call("runs.recover", { runId: lease.runId, dryRun: false });
@@ -149,6 +168,7 @@ test.each([
     expect((await db.call("steps.begin", { items: [begin] }))["results"]).toMatchObject([
       decision === "completed" ? { outcome, output: { charged: true } } : { outcome },
     ]);
+    expect(await db.call("steps.review", settled)).toMatchObject({ becomes });
     const { events } = await db.call("events.list", { runId, types: ["step.reviewed"] });
     expect(events).toMatchObject([
       { data: { name: "open", decision, actor: "local", reason: "asked the bank" } },

@@ -11,6 +11,9 @@ const DEPTH_MAX = 2016;
 /** More members than the input of any operation, and any message of a mount, has beside its payloads. */
 const MEMBERS_MAX = 100;
 
+/** So few bytes are not nested so deeply, and of whatever they have, not too much. */
+const SMALL_BYTES = 2016;
+
 /** Only such text can hold a number beyond a double: without it nobody walks the value. */
 const HUGE_NUMBER = /[eE]\+?\d{3}|(?<!\d)\d{200}/;
 
@@ -102,7 +105,7 @@ function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
 }
 
 function parse(bytes: Uint8Array): object {
-  const excess = bytes.length > DEPTH_MAX ? excessOf(bytes) : undefined;
+  const excess = bytes.length > SMALL_BYTES ? excessOf(bytes) : undefined;
   if (excess !== undefined)
     throw new TidebaseError("input_invalid", { issues: [{ path: "", message: excess }] });
   let text: string;

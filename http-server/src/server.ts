@@ -7,13 +7,10 @@ import { type AppOptions, createApp } from "./app.ts";
 import { requestIdOf } from "./exchange.ts";
 import { isLoopback } from "./guard.ts";
 import { rawRefusal, refusal } from "./problem.ts";
-import { closeWhenUnread, isClosing } from "./unread.ts";
+import { closeWhenUnread, isClosing, linger } from "./unread.ts";
 
 /** Requests under way get this long when the server stops. */
 const GRACE_MS = 8000;
-
-/** How long a refused client may still read its answer before the socket goes. */
-const LINGER_MS = 500;
 
 const SETTINGS = {
   keepAliveTimeout: 75_000,
@@ -84,7 +81,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...(options.headersTimeoutMs !== undefined && { headersTimeout: options.headersTimeoutMs }),
   };
   const server = createServer(settings, (incoming, outgoing) => {
-    if (isClosing(incoming.socket)) return;
+    if (isClosing(incoming.socket)) {
+      incoming.resume(); // or what comes after it could not be thrown away
+      if (outgoing.socket !== null) outgoing.detachSocket(incoming.socket);
+      return;
+    }
     closeWhenUnread(incoming, outgoing);
     if (stopping.signal.aborted) outgoing.setHeader("connection", "close");
     void listener(incoming, outgoing);
@@ -173,10 +174,9 @@ function answerWhatNodeRefuses(server: Server): void {
 
 function refuse(socket: Socket, code: ErrorCode): void {
   socket.on("error", () => socket.destroy());
-  socket.end(rawRefusal(code, requestIdOf(undefined)));
-  socket.resume(); // unread bytes would turn the close into a reset that eats the answer
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once("close", () => clearTimeout(timer));
+  socket.write(rawRefusal(code, requestIdOf(undefined)));
+  socket.resume();
+  linger(socket);
 }
 
 /** Every open socket: Node's own list of idle ones leaves out those that never sent a request. */

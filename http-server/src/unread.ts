@@ -52,7 +52,8 @@ function closeWhenRead(socket: Socket): void {
   };
 }
 
-function linger(socket: Socket): void {
+/** Ends our side and lets what comes pass by, until the client ends too, pauses for too long or sends too much. */
+export function linger(socket: Socket): void {
   const [began, had] = [performance.now(), socket.bytesRead];
   let [heard, known] = [began, had];
   const look = () => {

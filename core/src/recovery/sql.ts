@@ -30,10 +30,13 @@ export const recover = statement<
       | "run_cancelled"
       | "run_leased"
       | "run_waiting"
-      | "run_changed";
+      | "run_changed"
+      | "again";
   }
 >("runs.recover")`
-  with held as materialized (
+  with seen as materialized (
+    select last_seq from tidebase.runs where run_id = $run_id::uuid
+  ), held as materialized (
     select run_id, status, last_seq, lease_expires_at, queue, dedupe_key,
       status = 'running' and lease_expires_at > tidebase.now() as live,
       coalesce(last_seq = $as_of::bigint, true) and (status = 'failed' or $only_failed::boolean is not true) as unmoved
@@ -67,12 +70,13 @@ export const recover = statement<
       when exists (select from done) then 'ready'
       when held.status = 'completed' then 'run_completed'
       when held.status = 'cancelled' then 'run_cancelled'
+      when not held.unmoved and held.last_seq <> seen.last_seq then 'again'
       when not held.unmoved then 'run_changed'
       when held.live then 'run_leased'
       when held.status = 'waiting' then 'run_waiting'
       when active.active_run_id is not null then 'dedupe_conflict'
       else 'ready' end as outcome
-    from held left join readied using (run_id) left join active on true`;
+    from held cross join seen left join readied using (run_id) left join active on true`;
 
 /** Steps that are not completed, those that stop a rerun first, with their latest events; at most 200. */
 export const openSteps = statement<{ runId: string }, OpenStepRow>("runs.open_steps")`
@@ -141,7 +145,7 @@ export const settle = statement<
       from tidebase.runs where run_id = $run_id::uuid for no key update
   ), done as materialized (
     select from tidebase.events e join tidebase.steps s on (s.run_id, s.name, s.key) = (e.run_id, $name::text, $key::text)
-       and s.status = $becomes::text and s.output is not distinct from $output::text
+       and ($decision::text <> 'completed' or s.output is not distinct from $output::text)
      where e.run_id = $run_id::uuid and e.seq between $as_of::bigint + 1 and $as_of::bigint + 2 and e.type = 'step.reviewed'
        and e.data = jsonb_build_object('name', $name::text, 'key', $key::text, 'decision', $decision::text, 'actor', $actor::text,
          'reason', $reason::text) and not $dry_run::boolean
@@ -186,7 +190,7 @@ export const settle = statement<
       when exists (select from done) then 'reviewable'
       when held.status = 'completed' then 'run_completed'
       when held.status = 'cancelled' then 'run_cancelled'
-      when not held.unmoved then 'run_changed'
+      when not held.unmoved and held.last_seq = seen.last_seq then 'run_changed'
       when held.last_seq <> seen.last_seq then 'again'
       when target.run_id is null then 'step_not_found'
       when not target.reviewable then 'step_not_in_review'

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openConnections } from "../src/connections.ts";
+import { openDatabase } from "../src/database.ts";
 import { openCore, toJson } from "../src/index.ts";
 import { statement } from "../src/statement.ts";
 import { local, newGrant, operationNamed, useDatabase } from "./support/database.ts";
@@ -54,15 +55,26 @@ test("a connection whose answer does not come is given up, and the next call get
   await connections.close();
 });
 
-test("a transaction whose answer does not come leaves nothing locked for long", async () => {
-  const connections = openConnections({ databaseUrl: pooler.url, poolMax: 1, answerMs: 300 });
+test("a transaction whose answer does not come is given up too: nothing stays locked, and nobody else gets its connection", async () => {
+  const database = openDatabase({ databaseUrl: pooler.url, poolMax: 1, answerMs: 300 });
   const runId = await db.pending();
-  const work = connections.locked([runId.slice(4)], async (query) => {
+  const work = database.locked(runId, async (tx) => {
     pooler.swallow(true);
-    return await query(one, []);
+    return await tx.one(one, {});
   });
-  await expect(work).rejects.toThrow("timeout");
+  await expect(work).rejects.toMatchObject({ code: "outcome_unknown" });
   pooler.swallow(false);
-  expect(await db.call("runs.cancel", { runId })).toMatchObject({ status: "cancelled" });
+  const open =
+    "select from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'";
+  const rows = async () => (await db.pool.query(open)).rowCount;
+  await expect.poll(rows, { timeout: 5000 }).toBe(0); // Postgres itself would wait for ten seconds
+  expect(await database.one(one, {})).toEqual({ one: 1 });
+  await database.close();
+});
+
+test("Postgres gives a statement up before we do, so that no backend waits for nobody", async () => {
+  const connections = openConnections({ databaseUrl: db.url, poolMax: 1, answerMs: 5200 });
+  const sleep = statement<object, object>("test.sleep")`select pg_sleep(60)`;
+  await expect(connections.query(sleep, [])).rejects.toMatchObject({ code: "57014" });
   await connections.close();
 });
