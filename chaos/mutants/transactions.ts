@@ -15,7 +15,7 @@ const beforeCommit: Mutant = {
       search: `  const query: Query = (statement, values) =>
     lent((client) => {
       const ask = () => send(client, statement, values);
-      return ways.get(client)?.readsCommitted === true ? ask() : transaction(client, ask);
+      return sessions.get(client)?.readsCommitted === true ? ask() : transaction(client, ask);
     });`,
       replace: `  const query: Query = async (statement, values) => {
     const client = await connect();

@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import regressions from "../../chaos/regressions.json" with { type: "json" };
+import known from "../../chaos/regressions.json" with { type: "json" };
 import { runTrial, type Trial } from "../../chaos/trial.ts";
 import { type Grounds, openGrounds } from "../../chaos/world/grounds.ts";
-import { seedOf } from "../support/random.ts";
 
-/** Trials that proved something, of at most so many: on a starved machine some prove nothing. */
-const WANTED = 2;
-const TRIED_MAX = 6;
+/** On a starved machine a trial may prove nothing: then it is tried again. */
+const TRIES = 3;
+/** The same ones each time: chance belongs to `npm run chaos`. */
+const ALWAYS = [
+  { seed: 1, faults: ["F1", "F2"], why: "a worker and a server are killed" },
+  { seed: 2, faults: ["F11"], why: "answers are lost" },
+];
 
-const seed = seedOf() % 1_000_000;
+const regressions = known as typeof ALWAYS;
 let grounds: Grounds;
 
 beforeAll(async () => {
@@ -21,25 +24,17 @@ const told = ({ invalid, failures }: Trial): string[] => [
   ...failures,
 ];
 
-/** Trials until enough of them were valid. A broken promise fails the test, whether its trial was valid or not. */
-async function prove(wanted: number, trialOf: (nth: number) => Promise<Trial>): Promise<void> {
-  const proved: number[] = [];
-  const invalid: string[][] = [];
-  for (let nth = 0; nth < TRIED_MAX && proved.length < wanted; nth++) {
-    const trial = await trialOf(nth);
-    console.log(`chaos trial: seed ${trial.seed}, ${trial.faults.join(" ")}`);
-    expect(trial.violations.map((one) => `${one.check} ${one.key}: ${one.message}`)).toEqual([]);
-    const why = told(trial);
-    if (why.length > 0) invalid.push(why);
-    else proved.push(trial.seed);
-  }
-  expect(proved, JSON.stringify(invalid)).toHaveLength(wanted);
-}
-
-test.each(regressions as { seed: number; faults: string[]; why: string }[])(
-  "what was once broken holds: $why (seed $seed, $faults)",
-  ({ seed: once, faults }) => prove(1, () => runTrial({ seed: once, faults, grounds })),
+test.each([...ALWAYS, ...regressions])(
+  "the promises hold when $why (seed $seed, $faults)",
+  async ({ seed, faults }) => {
+    const invalid: string[][] = [];
+    for (let nth = 0; nth < TRIES; nth++) {
+      const trial = await runTrial({ seed, faults, grounds });
+      expect(trial.violations.map((one) => `${one.check} ${one.key}: ${one.message}`)).toEqual([]);
+      const why = told(trial);
+      if (why.length === 0) return;
+      invalid.push(why);
+    }
+    expect(invalid).toEqual([]);
+  },
 );
-
-test("the promises hold under faults chosen at random", () =>
-  prove(WANTED, (nth) => runTrial({ seed: seed + nth, grounds })));
