@@ -39,8 +39,9 @@ describe("a step in review", () => {
     const { seq } = await agent.call("tidebase_review_step", given);
     const act = { ...given, dryRun: false, asOf: seq };
     expect(await agent.call("tidebase_review_step", act)).toMatchObject({ becomes, held: 0 });
-    const again = await agent.refused("tidebase_review_step", act);
-    expect(again).toMatchObject({ code: "run_changed", fix: expect.stringContaining("dryRun") });
+    expect(await agent.call("tidebase_review_step", act)).toMatchObject({ becomes }); // as after a lost answer
+    const other = await agent.refused("tidebase_review_step", { ...act, reason: "a second look" });
+    expect(other).toMatchObject({ code: "run_changed", fix: expect.stringContaining("dryRun") });
   });
 
   test("is found by its name as an answer shows it, hidden characters escaped", async () => {

@@ -110,10 +110,10 @@ function timeless(text: string): string {
 
 /**
  * Two answers depend on when they are given: the status of a run that is created again, and the
- * announcement of a slow step, in the background, which may arrive when the run has ended.
+ * announcement of a slow step, in the background, which may arrive when the step or the run has ended.
  */
 function isSurprise(difference: string): boolean {
-  return !/"status":/.test(difference) && !/steps\/begin.*lease_lost/.test(difference);
+  return !/"status":/.test(difference) && !/steps\/begin.*(?:lease_lost|replayed)/.test(difference);
 }
 
 test("one bad item of a request fails alone", async () => {
