@@ -42,3 +42,16 @@ export function shuffled(
   }
   return dealt;
 }
+
+/** Those of these names, which may leave out that a load is a sweep. Throws for a name that none has. */
+export function chosen<Load extends { readonly id: string }>(
+  loads: readonly Load[],
+  wanted: readonly string[] | undefined,
+): readonly Load[] {
+  if (wanted === undefined) return loads;
+  return wanted.map((name) => {
+    const found = loads.find(({ id }) => id === name || id === `sweep ${name}`);
+    if (found !== undefined) return found;
+    throw new Error(`No load is called ${name}: ${loads.map(({ id }) => id).join(", ")}.`);
+  });
+}

@@ -7,7 +7,7 @@ import { chores } from "./chores.ts";
 import { openDatabases } from "./databases.ts";
 import { programOf } from "./life.ts";
 import { differences, type Outcome } from "./outcome.ts";
-import { placesOf, shuffled } from "./plan.ts";
+import { chosen, placesOf, shuffled } from "./plan.ts";
 import { openReceiver } from "./receiver.ts";
 import { type Stand, servedLoad } from "./served-load.ts";
 import { sweepLoad } from "./sweep-load.ts";
@@ -75,16 +75,6 @@ async function openLoads(stand: Stand): Promise<PointLoad[]> {
     servedLoad("server", stand, (scene) => serverCast(scene, server)),
     ...chores.map((chore) => sweepLoad(chore, stand, sweeper)),
   ];
-}
-
-/** Those of these names, which may leave out that a load is a sweep. Throws for a name that none has. */
-function chosen(loads: readonly PointLoad[], wanted: readonly string[] | undefined): PointLoad[] {
-  if (wanted === undefined) return [...loads];
-  return wanted.map((name) => {
-    const found = loads.find(({ id }) => id === name || id === `sweep ${name}`);
-    if (found !== undefined) return found;
-    throw new Error(`No load is called ${name}: ${loads.map(({ id }) => id).join(", ")}.`);
-  });
 }
 
 /** What a load comes to when nothing dies. */

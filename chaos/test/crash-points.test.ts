@@ -7,7 +7,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { type Begin, programOf } from "../crash-points/life.ts";
 import { type Place, placeText } from "../crash-points/place.ts";
-import { placesOf, shuffled } from "../crash-points/plan.ts";
+import { chosen, placesOf, shuffled } from "../crash-points/plan.ts";
 
 const heard: string[] = [];
 const server = createServer((request, response) => {
@@ -82,4 +82,13 @@ test("however few points are tried, each load has its share of them", () => {
   );
   expect(dealt.slice(0, 4).map(({ load }) => load)).toEqual(["a", "b", "a", "b"]);
   expect(new Set(dealt.map(({ load, at }) => `${load} ${placeText(at)}`)).size).toBe(14);
+});
+
+test("loads are chosen by name, a sweep without saying that it is one; another name is told with those there are", () => {
+  const loads = [{ id: "server" }, { id: "sweep schedules" }];
+  expect(chosen(loads, undefined)).toEqual(loads);
+  expect(chosen(loads, ["schedules", "server"])).toEqual([loads[1], loads[0]]);
+  expect(() => chosen(loads, ["servers"])).toThrow(
+    "No load is called servers: server, sweep schedules.",
+  );
 });

@@ -21,10 +21,12 @@ export interface Queued {
 }
 
 const TIMEOUT_MS = 5000;
-/** What all that follows depends on may take longer. */
+/** What all that follows depends on may take longer, and is tried for as long as the load lasts. */
 export const SETUP_MS = 15_000;
+export const SETUP = { tries: Number.POSITIVE_INFINITY };
 const TRIES = 4;
 const PAUSE_MS = 150;
+const LONGEST_PAUSE_MS = 1200;
 
 /** The queue of every workload that needs no limits of its own. */
 const QUEUE = "work";
@@ -55,9 +57,9 @@ export async function repeated<T>(
   load: Load,
   op: { readonly f: string; readonly key: string; readonly value?: unknown },
   call: () => Promise<T>,
-  mustBe = false,
+  { tries = TRIES, mustBe = false }: { tries?: number; mustBe?: boolean } = {},
 ): Promise<T | undefined> {
-  for (let tries = 1; ; tries++) {
+  for (let tried = 1; ; tried++) {
     let refused = false;
     const answer = await load.recorded(op, async () => {
       try {
@@ -67,9 +69,9 @@ export async function repeated<T>(
         throw error;
       }
     });
-    const isOver = tries === TRIES || (load.stop.aborted && !mustBe);
+    const isOver = tried === tries || (load.stop.aborted && !mustBe);
     if (answer !== undefined || refused || isOver) return answer;
-    await sleep(PAUSE_MS * 2 ** tries);
+    await sleep(Math.min(PAUSE_MS * 2 ** tried, LONGEST_PAUSE_MS));
   }
 }
 

@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Operations } from "@tidebase/sdk";
-import { type Once, repeated, SETUP_MS, withClient } from "./client.ts";
-import { paced, pause } from "./pace.ts";
+import { type Once, repeated, SETUP, SETUP_MS, withClient } from "./client.ts";
+import { paced } from "./pace.ts";
 import type { Load, Workload } from "./workload.ts";
 
 type Schedule = Operations["schedules.put"]["input"];
 
 const MANUAL_PER_SECOND = 0.2;
-const AGAIN_MS = 500;
 const SHARED = { workflow: "tick", queue: "cron", maxAttempts: 20 };
 
 const SCHEDULES: readonly Schedule[] = [
@@ -40,17 +39,11 @@ export const cron: Workload = {
 async function put(load: Load, once: Once, schedule: Schedule): Promise<void> {
   const { name: key, cron: expression } = schedule;
   const op = { f: "schedules.put", key, value: { cron: expression } };
-  const one = async (): Promise<void> => {
-    for (;;) {
-      const answer = await repeated(load, op, async () => {
-        const { outcome } = await once("schedules.put", schedule, SETUP_MS);
-        return { cron: expression, outcome };
-      });
-      if (answer !== undefined || load.stop.aborted) return;
-      await pause(load, AGAIN_MS);
-    }
+  const call = async () => {
+    const { outcome } = await once("schedules.put", schedule, SETUP_MS);
+    return { cron: expression, outcome };
   };
-  await Promise.all([one(), one()]);
+  await Promise.all([repeated(load, op, call, SETUP), repeated(load, op, call, SETUP)]);
 }
 
 async function trigger(load: Load, once: Once, nth: number): Promise<void> {
@@ -69,6 +62,6 @@ async function rest(load: Load, once: Once, name: string): Promise<void> {
       const { paused } = (await once("schedules.update", { name, paused: true })).schedule;
       return { paused };
     },
-    true,
+    { mustBe: true },
   );
 }

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { enqueue, type Once, repeated, SETUP_MS, withClient } from "./client.ts";
+import { enqueue, type Once, repeated, SETUP, SETUP_MS, withClient } from "./client.ts";
 import type { JobInput } from "./inputs.ts";
 import { paced, percent } from "./pace.ts";
 import type { Load, Workload } from "./workload.ts";
@@ -32,13 +31,8 @@ export const jobs: Workload = {
 /** Before its first job: one that was claimed without the limit could not be told from one past it. */
 async function limit(load: Load, once: Once, queue: (typeof QUEUES)[number]): Promise<void> {
   const { perSecond: _, ...limits } = queue;
-  for (;;) {
-    const op = { f: "queues.update", key: queue.queue, value: limits };
-    if ((await repeated(load, op, () => once("queues.update", limits, SETUP_MS))) !== undefined)
-      return;
-    if (load.stop.aborted) return;
-    await sleep(500);
-  }
+  const op = { f: "queues.update", key: queue.queue, value: limits };
+  await repeated(load, op, () => once("queues.update", limits, SETUP_MS), SETUP);
 }
 
 async function add(load: Load, once: Once, queue: string): Promise<void> {

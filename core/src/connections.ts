@@ -1,6 +1,7 @@
 import pg from "pg";
 import { type Column, column, types } from "./columns.ts";
 import { TidebaseError } from "./errors.ts";
+import { KEEP_ALIVE } from "./keep-alive.ts";
 import { DEFAULT_SCHEMA, inSchema } from "./schema-name.ts";
 import type { Statement } from "./statement.ts";
 import { type Address, openAddress } from "./store/address.ts";
@@ -41,10 +42,8 @@ export interface ConnectionOptions {
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A network that swallows everything ends no connection, and would keep it lent for ever. */
 const ANSWER_MS = 60_000;
-/** Postgres itself gives up so much sooner: a backend that waits for a lock does not hear that nobody waits for it. */
-const SOONER_MS = 5000;
-/** A connection at rest asks so soon, in milliseconds, whether the other side is still there. */
-const PROBE_MS = 30_000;
+/** Postgres itself gives up after this part of it: a backend that waits for a lock does not hear that nobody waits for it. */
+const SOONER = 0.9;
 
 /** A process that stands still in between does not hold the runs for long. */
 const BEGIN =
@@ -62,8 +61,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     max: poolMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: answerMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: PROBE_MS,
+    ...KEEP_ALIVE,
     types,
     onConnect: async (client) => {
       client.on("error", () => {}); // it died while lent out or idle: the pool replaces it
@@ -237,7 +235,7 @@ async function openSession(
   const { rows } = await client.query(text, [
     processID,
     readOnly ? "on" : "off",
-    String(Math.max(1, answerMs - SOONER_MS)),
+    String(Math.ceil(answerMs * SOONER)),
   ]);
   return { direct: rows[0]?.direct, readsCommitted: rows[0]?.reads_committed };
 }

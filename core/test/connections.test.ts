@@ -73,7 +73,7 @@ test("a transaction whose answer does not come is given up too: nothing stays lo
 });
 
 test("Postgres gives a statement up before we do, so that no backend waits for nobody", async () => {
-  const connections = openConnections({ databaseUrl: db.url, poolMax: 1, answerMs: 5200 });
+  const connections = openConnections({ databaseUrl: db.url, poolMax: 1, answerMs: 500 });
   const sleep = statement<object, object>("test.sleep")`select pg_sleep(60)`;
   await expect(connections.query(sleep, [])).rejects.toMatchObject({ code: "57014" });
   await connections.close();

@@ -390,14 +390,20 @@ test.each(["tags => array[null]::text[]", "metadata => '[1]'", "deadline => '280
   },
 );
 
-test("a dead letter that cannot be queued keeps no other from being redriven", async () => {
-  const spoil = await poison("P0001");
-  const queue = newQueue();
-  const [bad, good] = await enqueue({ queue, maxAttempts: 1 }, { queue, maxAttempts: 1 });
+/** Two dead letters of a queue; the first one ended first. */
+async function deadLetters(queue: string) {
+  const [first, second] = await enqueue({ queue, maxAttempts: 1 }, { queue, maxAttempts: 1 });
   for (const granted of await claim(queue)) await fail(granted);
   const ends =
     "update tidebase.runs set ended_at = ended_at - interval '1 second' where run_id = $1";
-  await pool.query(ends, [bad?.runId.slice(4)]);
+  await pool.query(ends, [first?.runId.slice(4)]);
+  return [first, second];
+}
+
+test("a dead letter that cannot be queued keeps no other from being redriven", async () => {
+  const spoil = await poison("P0001");
+  const queue = newQueue();
+  const [bad, good] = await deadLetters(queue);
   await spoil(String(bad?.runId));
   await call("queues.redrive", { queue, dryRun: false }).catch(() => {});
   expect(await run(String(good?.runId))).toMatchObject({ status: "queued" });
@@ -405,11 +411,7 @@ test("a dead letter that cannot be queued keeps no other from being redriven", a
 
 test("a dead letter that retention deletes while others are redriven is skipped, and not counted", async () => {
   const queue = newQueue();
-  const [first, second] = await enqueue({ queue, maxAttempts: 1 }, { queue, maxAttempts: 1 });
-  for (const granted of await claim(queue)) await fail(granted);
-  const ends =
-    "update tidebase.runs set ended_at = ended_at - interval '1 second' where run_id = $1";
-  await pool.query(ends, [first?.runId.slice(4)]);
+  const [first, second] = await deadLetters(queue);
   const release = await db.hold(String(first?.runId));
   const redriving = call("queues.redrive", { queue, dryRun: false });
   await blocked(1);

@@ -308,6 +308,6 @@ test("each error code explains itself, and others are no path", async () => {
     expect((await app.request(`/v1/errors/${code}`)).status).toBe(404);
 });
 
-test("nothing of all this was a failure of ours", () => {
+test("no request in this file was answered with a failure of ours, or logged as one", () => {
   expect(seen).toEqual([]);
 });

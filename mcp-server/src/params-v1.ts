@@ -36,9 +36,9 @@ function check(schema: AnyObjectSchema): AnyObjectSchema {
   const { method, params } = schema.shape;
   if (!(method instanceof z.ZodLiteral && params instanceof z.ZodType)) return schema;
   const fit = (given: unknown) => {
-    if (isTooWide(given)) throw misfit(method.value, [`more than ${MEMBERS_MAX} members`]);
+    if (isTooWide(given)) throw invalidParams(method.value, [`more than ${MEMBERS_MAX} members`]);
     const { data, error } = params.safeParse(given);
-    if (error !== undefined) throw misfit(method.value, error.issues.map(said));
+    if (error !== undefined) throw invalidParams(method.value, error.issues.map(said));
     return data;
   };
   // Optional, or zod itself would refuse params that are absent; they are for the method to miss.
@@ -57,7 +57,7 @@ function said({ path, message }: z.core.$ZodIssue): string {
   return `${["params", ...path].join(".").slice(0, PATH_MAX)}: ${message}`;
 }
 
-function misfit(method: unknown, issues: readonly string[]): ProtocolError {
+function invalidParams(method: unknown, issues: readonly string[]): ProtocolError {
   return new ProtocolError({
     code: "input_invalid",
     message: `These are no params of ${String(method)}: ${issues.slice(0, ISSUES_MAX).join("; ")}.`,

@@ -1,9 +1,9 @@
 import pg from "pg";
+import { KEEP_ALIVE } from "../keep-alive.ts";
 
 const RECONNECT_MS = 5000;
-/** How long connecting, and `listen`, may take; a connection at rest is probed so often. */
+/** How long connecting, and `listen`, may take. */
 const TIMEOUT_MS = 10_000;
-const PROBE_MS = 30_000;
 /** Waits come one after another: the connection outlives the last one for so long. */
 const REST_MS = 30_000;
 
@@ -37,8 +37,7 @@ export function openListener(
       application_name: "tidebase",
       connectionTimeoutMillis: TIMEOUT_MS,
       query_timeout: TIMEOUT_MS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: PROBE_MS,
+      ...KEEP_ALIVE,
     });
     client = opened;
     const lost = () => {
