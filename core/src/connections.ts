@@ -132,10 +132,9 @@ async function transaction<T>(client: pg.ClientBase, work: () => Promise<T>): Pr
   }
 }
 
-/** What neither Postgres nor we say comes from the connection itself, and so may what nobody knows the outcome of. */
+/** What neither Postgres nor we say comes from the connection itself. */
 function isBroken(error: unknown): error is Error {
-  if (error instanceof TidebaseError) return error.code === "outcome_unknown";
-  return sqlState(error) === undefined;
+  return !(error instanceof TidebaseError) && sqlState(error) === undefined;
 }
 
 /** A pool at the present address; it is replaced when the database came back elsewhere. */

@@ -88,8 +88,9 @@ export function openDatabase(options: ConnectionOptions): Database {
       : connections.locked(runIds, (send) => send(statement, values));
 
   const asking = asker((statement, values, input, turn) =>
-    ask(statement, values, runsToLock(turn, [input])),
+    retrying(() => ask(statement, values, runsToLock(turn, [input]))),
   );
+  /** What Postgres rolls back is all that came before in the transaction: it is repeated as a whole, or not at all. */
   const locked: Database["locked"] = (runId, work) =>
     retrying(() =>
       connections.locked([bare(runId)], (send) =>
@@ -161,7 +162,7 @@ async function settle<Row>(
   ask: (turn: number) => Promise<Row[]>,
 ): Promise<Settled<Row>[]> {
   for (let turn = 0; turn < AGAIN_MAX; turn++) {
-    const rows = await retrying(() => ask(turn));
+    const rows = await ask(turn);
     if (!rows.some(isAgain)) return rows as Settled<Row>[];
   }
   throw new Error(`${name}: still \`again\` after ${AGAIN_MAX} snapshots`);

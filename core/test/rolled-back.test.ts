@@ -1,9 +1,9 @@
 import { beforeAll, beforeEach, expect, test } from "vitest";
-import { useDatabase } from "./support/database.ts";
+import { signedIn, useDatabase } from "./support/database.ts";
 
 const db = useDatabase();
 
-/** Every write of a step is rolled back as by a deadlock, until `tries` has counted that many. */
+/** Every write of a step, and every decision of a gate, is rolled back as by a deadlock, until `tries` has counted that many. */
 beforeAll(async () => {
   await db.pool.query(`
     create sequence public.tries;
@@ -16,6 +16,7 @@ beforeAll(async () => {
       return new;
     end $$;
     create trigger roll_back before insert on tidebase.steps for each row execute function public.roll_back();
+    create trigger roll_back before update on tidebase.gates for each row execute function public.roll_back();
   `);
 });
 
@@ -23,10 +24,14 @@ beforeEach(async () => {
   await db.pool.query("alter sequence public.tries restart");
 });
 
+async function rollBack(most: number): Promise<void> {
+  await db.pool.query("delete from public.rollbacks");
+  await db.pool.query("insert into public.rollbacks values ($1)", [most]);
+}
+
 async function completing(rollbacks: number): Promise<() => Promise<Record<string, unknown>>> {
   const lease = await db.begun();
-  await db.pool.query("delete from public.rollbacks");
-  await db.pool.query("insert into public.rollbacks values ($1)", [rollbacks]);
+  await rollBack(rollbacks);
   return () => db.call("steps.complete", { items: [{ ...lease, name: "s", output: 1 }] });
 }
 
@@ -40,4 +45,15 @@ test("one that is rolled back again and again is store_busy, and the caller may 
   await expect(complete()).rejects.toMatchObject({ code: "store_busy" });
   await db.pool.query("delete from public.rollbacks");
   expect(await complete()).toMatchObject({ results: [{ outcome: "completed" }] });
+});
+
+test("so is a transaction as a whole: a decision is made once, or may be sent again", async () => {
+  const { gateId, digest } = await db.gate(await db.begun());
+  const decide = () =>
+    db.call("gates.resolve", { gateId, digest, decision: "approved" }, signedIn("ada"));
+  await rollBack(1_000_000);
+  await expect(decide()).rejects.toMatchObject({ code: "store_busy" });
+  await db.pool.query("alter sequence public.tries restart");
+  await rollBack(2);
+  expect(await decide()).toMatchObject({ gate: { status: "approved" } });
 });
