@@ -28,10 +28,10 @@ const soon = <T>(see: () => T, options: { timeout?: number; interval?: number } 
   expect.poll(see, { timeout: 10_000, ...options });
 
 /** Another process that sends; it ends with the test. */
-function dispatcher(): Dispatcher {
+function dispatcher(resolve = resolveName): Dispatcher {
   const sender = startDispatcher(database, {
     allow: readAllowList(["127.0.0.1"]),
-    resolve: resolveName,
+    resolve,
     touched: () => {},
   });
   const pulse = startPulse(database, {
@@ -204,6 +204,35 @@ test("receivers that fail, hang, drip or flood delay nobody else", async () => {
     [webhookIds.get("crowded")?.slice(8)],
   );
   expect(rows[0]?.left).toBeGreaterThan(3000);
+}, 60_000);
+
+test("names that are not there, that are never answered or that lead inside delay nobody else", async () => {
+  const names = {
+    "gone.example.com": {
+      answer: () => Promise.reject(new Error("none")),
+      error: "name_not_resolved",
+    },
+    "slow.example.com": { answer: () => new Promise<never>(() => {}), error: "connect_timeout" },
+    "inner.example.com": { answer: async () => ["10.0.0.7"], error: "address_refused" },
+  };
+  const bad = await Promise.all(
+    Object.entries(names).map(async ([host, { error }]) => {
+      const { workflow, webhookId } = await hooked();
+      const url = "update tidebase.webhooks set url = $2 where webhook_id = $1"; // when it was written it was good
+      await db.pool.query(url, [webhookId.slice(8), `https://${host}/`]);
+      await runs(workflow, 5);
+      return { webhookId, error };
+    }),
+  );
+  const good = await hooked();
+  await runs(good.workflow, 20);
+  dispatcher((host) => names[host as keyof typeof names]?.answer() ?? resolveName(host));
+  await soon(() => good.receiver.received.length, { timeout: 4000 }).toBe(20); // sooner than the slow one is given up
+  for (const { webhookId, error } of bad)
+    await soon(async () =>
+      (await deliveriesOf(webhookId)).map(({ lastError }) => lastError),
+    ).toContain(error);
+  for (const { webhookId } of bad) await call("webhooks.update", { webhookId, disabled: true });
 }, 60_000);
 
 test("a backlog of thousands, and dozens of receivers that hang, stand before nobody", async () => {
