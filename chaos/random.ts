@@ -8,3 +8,13 @@ export function randomFor(seed: number, part: string): Random {
   mixed ^= mixed >>> 15;
   return randomOf(Math.imul(mixed, 0x2c1b3c6d) ^ (mixed >>> 13));
 }
+
+/** The same in a random order (Fisher–Yates). */
+export function shuffled<T>(all: readonly T[], random: Random): T[] {
+  const deck = [...all];
+  for (let n = deck.length - 1; n > 0; n--) {
+    const other = random(n + 1);
+    [deck[n], deck[other]] = [deck[other] as T, deck[n] as T];
+  }
+  return deck;
+}

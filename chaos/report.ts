@@ -12,22 +12,27 @@ export interface Ran {
 export interface Report {
   readonly seed: number;
   readonly stages: readonly Ran[];
-  /** Clean trials by promise, over all stages. */
-  readonly promises: Readonly<Record<string, number>>;
+  /** How often each promise was put to the test and held, by stage: trials, crashes or orders. */
+  readonly promises: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly problems: readonly string[];
   readonly ms: number;
 }
 
-/** Adds the stages up. */
+/** The stage whose trials are drawn at random, so that their number says something about those to come. */
+const RANDOM = "trials";
+
+/** Puts the stages together. A stage that tried nothing is a problem, and so is none at all. */
 export function reportOf(seed: number, stages: readonly Ran[], ms: number): Report {
-  const promises = new Map<string, number>();
-  for (const { result } of stages)
-    for (const [promise, trials] of Object.entries(result.promises))
-      promises.set(promise, (promises.get(promise) ?? 0) + trials);
+  const promises = new Map<string, Record<string, number>>();
+  for (const { id, result } of stages)
+    for (const [promise, held] of Object.entries(result.promises))
+      promises.set(promise, { ...promises.get(promise), [id]: held });
   const sorted = [...promises].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
-  const problems = stages.flatMap(({ id, result }) =>
-    result.problems.map((problem) => `${id}: ${problem}`),
-  );
+  const problems = stages.flatMap(({ id, result }) => [
+    ...result.problems.map((problem) => `${id}: ${problem}`),
+    ...(result.tried === 0 ? [`${id}: It tried nothing.`] : []),
+  ]);
+  if (stages.length === 0) problems.push("No stage ran.");
   return { seed, stages, promises: Object.fromEntries(sorted), problems, ms };
 }
 
@@ -42,17 +47,20 @@ export function textOf({ seed, stages, promises, problems, ms }: Report): string
       .map(([name, value]) => `${name} ${value}`)
       .join(", "),
   ]);
+  const columns = stages.map(({ id }) => id).filter((id) => isIn(promises, id));
   const held = Object.entries(promises).map(([promise, clean]) => [
     promise,
-    String(clean),
-    clean === 0 ? "nothing is known" : `broken in fewer than ${percent(3 / clean)} of them (95 %)`,
+    ...columns.map((id) => String(clean[id] ?? "")),
+    boundOf(clean[RANDOM] ?? 0),
   ]);
   return [
     "",
     ...problems.map((problem) => `✗ ${problem.split("\n", 1)[0]}`), // in full where it was found
     ...(problems.length > 0 ? [""] : []),
     ...table([["stage", "tried", "result", "took", "facts"], ...rows]),
-    ...(held.length > 0 ? ["", ...table([["promise", "clean trials", "so it is"], ...held])] : []),
+    ...(held.length > 0
+      ? ["", ...table([["promise", ...columns, "broken at most (95 %)"], ...held])]
+      : []),
     "",
     `seed ${seed}, ${seconds(ms)}: ${problems.length === 0 ? "clean" : "NOT CLEAN"}`,
   ].join("\n");
@@ -60,9 +68,14 @@ export function textOf({ seed, stages, promises, problems, ms }: Report): string
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-/** Zero failures in n trials bound the rate at 3/n (the rule of three). */
-const percent = (rate: number): string =>
-  `${(Math.min(1, rate) * 100).toFixed(rate < 0.01 ? 2 : 1)} %`;
+const isIn = (promises: Report["promises"], id: string): boolean =>
+  Object.values(promises).some((clean) => clean[id] !== undefined);
+
+/** Zero failures in n trials bound the rate at 3/n (the rule of three), and say nothing where that is no bound. */
+function boundOf(trials: number): string {
+  const rate = 3 / trials;
+  return rate < 1 ? `in ${(rate * 100).toFixed(rate < 0.01 ? 2 : 1)} % of trials` : "";
+}
 
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>

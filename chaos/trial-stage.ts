@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { checks } from "./checks/index.ts";
+import { checks, held } from "./checks/index.ts";
 import { shrink, timeline, timelineHtml } from "./shrink.ts";
 import type { Stage, StageContext, StageResult } from "./stage.ts";
 import { runTrial, type Trial } from "./trial.ts";
+import { workloads } from "./workloads/index.ts";
 import { openGrounds } from "./world/grounds.ts";
 
 /** What trials may be told besides what every stage is told. */
@@ -72,11 +73,7 @@ function openTally({ workloads }: TrialStageOptions) {
       return;
     }
     if (workloads !== undefined || trial.faults.length === 0) return; // not all of it was put to the test
-    const broken = new Set(trial.violations.map(({ check }) => check));
-    const held = new Set(checks.flatMap((check) => check.promises));
-    for (const check of checks)
-      if (broken.has(check.id)) for (const promise of check.promises) held.delete(promise);
-    for (const promise of held) add(promises, promise);
+    for (const promise of held(trial.faults, trial.violations)) add(promises, promise);
   }
 
   const byNumber = ([a]: [string, number], [b]: [string, number]): number =>
@@ -113,8 +110,8 @@ function lineOf(trial: Trial): string {
   return `seed ${seed}: ${found.join(" ") || "clean"} (${what}, ${(ms / 1000).toFixed(1)} s)`;
 }
 
-/** A sentence with the seed, after the evidence was kept; the shrunk history is in it. */
-async function report(trial: Trial, folder: string): Promise<string> {
+/** A sentence with the seed, after the evidence was kept in the folder; the shrunk history is in it. */
+export async function report(trial: Trial, folder: string): Promise<string> {
   const { seed, violations, invalid, failures, evidence, faults } = trial;
   const place = join(folder, `seed-${seed}`);
   await mkdir(place, { recursive: true });
@@ -129,15 +126,21 @@ async function report(trial: Trial, folder: string): Promise<string> {
       `${name}: ${signal ?? code}${meant ? "" : ", which nobody meant"}\n${stderr}`,
   );
   await writeFile(join(place, "processes.txt"), words.join("\n"));
-  const again = `npm run chaos -- --only trials --seed ${seed} --trials 1`;
   const told = [...lines.slice(0, 8), ...failures.slice(0, 3)];
   if (lines.length > 8) told.push(`and ${lines.length - 8} more`);
   const shrunk = await keepLeast(trial, place);
   return [
-    `seed ${seed} (${faults.join(" ") || "no fault"}): ${violations.length > 0 ? "VIOLATED" : "INVALID"}; again: ${again}; evidence: ${place}`,
+    `seed ${seed} (${faults.join(" ") || "no fault"}): ${violations.length > 0 ? "VIOLATED" : "INVALID"}; again: ${againOf(trial)}; evidence: ${place}`,
     ...told.map((line) => `  ${line}`),
     ...shrunk.map((line) => `    ${line}`),
   ].join("\n");
+}
+
+/** The command that does the trial again, also where it was told its faults and workloads. */
+function againOf({ seed, faults, workloads: driven }: Trial): string {
+  const told = [`--faults ${faults.join(",") || "none"}`];
+  if (driven.length < workloads.length) told.push(`--workloads ${driven.join(",")}`);
+  return `npm run chaos -- --only trials --seed ${seed} --trials 1 ${told.join(" ")}`;
 }
 
 /** The least history that still breaks the first promise that was broken, as text. */

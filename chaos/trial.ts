@@ -3,7 +3,7 @@ import { setMaxListeners } from "node:events";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Violation } from "./checks/check.ts";
-import { checks } from "./checks/index.ts";
+import { check, invalid } from "./checks/index.ts";
 import { type Ended, type Evidence, type Fired, now } from "./history/evidence.ts";
 import { readFinally } from "./history/final-read.ts";
 import { openLog } from "./history/recorder.ts";
@@ -33,6 +33,8 @@ export interface Trial {
   readonly seed: number;
   /** Ids of the faults that were dealt. */
   readonly faults: readonly string[];
+  /** Ids of the workloads that were driven. */
+  readonly workloads: readonly string[];
   /** By its own checks too little happened for it to prove anything. */
   readonly invalid: readonly Violation[];
   readonly violations: readonly Violation[];
@@ -44,8 +46,6 @@ export interface Trial {
   readonly ms: number;
 }
 
-/** The check that says whether enough happened. */
-const ACTIVITY = "C14";
 /** What is left undone says nothing where a fault was not healed, or the machine was too slow. */
 const LIVENESS = "C13";
 const LOAD_MS = 6_000;
@@ -61,8 +61,10 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
   const failures: string[] = [];
   const processes: Ended[] = [];
   const chosen = chooseFaults(seed, options.faults);
+  const driven = workloads.filter(({ id }) => options.workloads?.includes(id) ?? true);
   let evidence: Evidence | undefined;
   let violations: readonly Violation[] = [];
+  let lacks: readonly Violation[] = [];
   try {
     const folder = join(grounds.folder, `trial-${randomUUID()}`);
     const world = await openWorld({
@@ -70,22 +72,25 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
       ended: (end) => void processes.push(end),
     });
     try {
-      evidence = await live(world, options, chosen, failures);
+      evidence = await live(world, options, { chosen, driven }, failures);
     } finally {
       await world.close();
     }
-    const isTold = ({ check }: Violation) => failures.length === 0 || check !== LIVENESS;
-    violations = examine(evidence).filter(isTold);
+    evidence = { ...evidence, processes }; // those too that the end of the world has ended
+    const isTold = (one: Violation) => failures.length === 0 || one.check !== LIVENESS;
+    violations = check(evidence).filter(isTold);
+    // A control arm is to show that nothing happens when nothing is hurt.
+    const isCounted = ({ key }: Violation) => chosen.length > 0 || !["faults", "ops"].includes(key);
+    lacks = invalid(evidence).filter(isCounted);
   } catch (error) {
     failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  // A control arm is to show that nothing happens when nothing is hurt.
-  const isCounted = ({ key }: Violation) => chosen.length > 0 || !["faults", "ops"].includes(key);
   return {
     seed,
     faults: chosen.map(({ id }) => id),
-    invalid: violations.filter((one) => one.check === ACTIVITY && isCounted(one)),
-    violations: violations.filter(({ check }) => check !== ACTIVITY),
+    workloads: driven.map(({ id }) => id),
+    invalid: lacks,
+    violations,
     failures,
     evidence,
     processes,
@@ -93,22 +98,23 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
   };
 }
 
-/** What all checks find in the evidence. */
-function examine(evidence: Evidence): Violation[] {
-  return checks.flatMap((check) => check.find(evidence));
+/** What the trial is made of. */
+interface Cast {
+  readonly chosen: readonly Fault[];
+  readonly driven: readonly Workload[];
 }
 
 async function live(
   world: World,
   options: TrialOptions,
-  chosen: readonly Fault[],
+  { chosen, driven }: Cast,
   failures: string[],
 ): Promise<Evidence> {
   const { seed, loadMs = LOAD_MS } = options;
   const stopped = new AbortController();
   setMaxListeners(0, stopped.signal); // each pause of a workload has one
   const startedAt = now();
-  const driving = drive(world, options, stopped.signal, failures);
+  const driving = drive(world, driven, stopped.signal, failures);
   const enough = setTimeout(() => stopped.abort(), LONGEST_LOAD_MS);
   let faults: readonly Fired[];
   try {
@@ -126,20 +132,20 @@ async function live(
   await Promise.all(world.workers.map((worker) => worker.signal("SIGTERM")));
   const readAt = now();
   const final = await readFinally(world);
-  return { seed, ...(await world.collect()), faults, healedAt, readAt, final };
+  const ids = driven.map(({ id }) => id);
+  return { seed, workloads: ids, ...(await world.collect()), faults, healedAt, readAt, final };
 }
 
-/** All workloads at once, each with random numbers of its own; resolves when they have ended. */
+/** All these workloads at once, each with random numbers of its own; resolves when they have ended. */
 async function drive(
   world: World,
-  options: TrialOptions,
+  driven: readonly Workload[],
   stop: AbortSignal,
   failures: string[],
 ): Promise<void> {
   const log = openLog(join(world.folder, CLIENT_LOG), "client");
-  const chosen = workloads.filter(({ id }) => options.workloads?.includes(id) ?? true);
   const one = async (workload: Workload): Promise<void> => {
-    const random = randomFor(options.seed, workload.id);
+    const random = randomFor(world.seed, workload.id);
     const { recorded } = log.of(workload.id);
     try {
       await Promise.race([
@@ -150,7 +156,7 @@ async function drive(
       failures.push(`${workload.id}: ${error instanceof Error ? error.stack : String(error)}`);
     }
   };
-  await Promise.all(chosen.map(one));
+  await Promise.all(driven.map(one));
   log.close();
 }
 

@@ -9,6 +9,8 @@ export interface Caller {
   /** Why the key opens nothing; undefined of a good one. */
   readonly refusedAs?: "key_missing" | "key_invalid";
   readonly scopes: readonly Scope[];
+  /** Undefined of who has none. */
+  readonly key: string | undefined;
   readonly client: HttpClient;
 }
 
@@ -24,7 +26,7 @@ export async function openCallers(
   query: (sql: string) => Promise<unknown>,
 ): Promise<Caller[]> {
   const caller = (name: string, key: string | undefined, scopes: readonly Scope[]): Caller => ({
-    ...{ name, scopes, client: openClient(url, key, 2) },
+    ...{ name, scopes, key, client: openClient(url, key, 2) },
   });
   const bad = (name: string, key: string): Caller => ({
     ...caller(name, key, []),

@@ -34,7 +34,7 @@ async function looked({ seed, told }: StageContext, world: AccessWorld): Promise
   told(`${operations.tried} calls of operations by ${callers.length} callers`);
   const paths = await tryOtherPaths(matrix);
   const gate = await openGate(store.execute);
-  const pages = await tryPages(nobody, gate, look);
+  const pages = await tryPages(nobody, gate, matrix);
   const tools = await tryTools(matrix);
   told(`${tools.tried} calls of tools`);
   const revoked = await revokedInUse(world);
@@ -53,6 +53,7 @@ async function looked({ seed, told }: StageContext, world: AccessWorld): Promise
       ...(await undescribed(world.client)),
       ...revoked.problems,
       ...hunted.problems,
+      ...hunted.unkept.map((name) => `The word of ${name} is in no row: it proves nothing.`),
       ...server.log.problems(),
     ].map((problem) => `${problem} (seed ${seed})`),
     facts: {
@@ -60,11 +61,10 @@ async function looked({ seed, told }: StageContext, world: AccessWorld): Promise
       "calls of operations": `${operations.tried}, ${operations.done} of them done`,
       "calls of other paths": paths.tried,
       "posts to the gate pages without a session": pages.tried,
-      "calls of tools": `${tools.tried}, ${tools.done} of them let in`,
+      "calls of tools": `${tools.tried}, ${tools.done} of them done`,
       "ms until a revoked key was refused": revoked.ms,
       "words and secrets planted": hunted.canaries,
       "places looked at": hunted.places,
-      "fields whose word was not kept": hunted.unkept.join(", ") || "none",
       "lines of log": server.log.lines().length,
     },
   };

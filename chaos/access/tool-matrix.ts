@@ -68,6 +68,8 @@ async function callByAll(
 ): Promise<void> {
   const needs = TOOL_NEEDS[tool.name] ?? [];
   const missing = ({ caller }: Session) => needs.filter((one) => !caller.scopes.includes(one));
+  const doneBefore = found.done;
+  let last = "";
   const call = async ({ caller, client }: Session, given: object, lacks: readonly Scope[]) => {
     const answer = await client.ask("tools/call", { name: tool.name, arguments: given });
     found.tried += 1;
@@ -75,7 +77,8 @@ async function callByAll(
     const shown = JSON.stringify(answer).slice(0, 300);
     if (wrong !== undefined)
       found.problems.push(`${tool.name} with ${caller.name}: ${wrong}: ${shown}`);
-    else if (lacks.length === 0) found.done += 1;
+    else if (lacks.length === 0 && errorOf(answer) === undefined) found.done += 1;
+    last = shown;
   };
   const known = await goodArguments(execute, tool, webhookUrl);
   const changed = await changesOf(look, async () => {
@@ -86,6 +89,7 @@ async function callByAll(
     found.problems.push(`Refused calls of ${tool.name} changed ${changed.join(", ")}.`);
   for (const session of sessions.filter((one) => missing(one).length === 0))
     await call(session, acting(tool, await goodArguments(execute, tool, webhookUrl)), []);
+  if (found.done === doneBefore) found.problems.push(`${tool.name} was done by nobody: ${last}`);
 }
 
 /** Whoever may, shall act: a dry run would show little. */

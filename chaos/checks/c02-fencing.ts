@@ -1,8 +1,7 @@
 import type { Evidence, Row } from "../history/evidence.ts";
-import { calls } from "./calls.ts";
-import type { Check, Violation } from "./check.ts";
+import type { Check } from "./check.ts";
 import { type Entry, isGrant, logs, stepName, stepOf } from "./log.ts";
-import { bare, count, grouped, indexed, list, member, parsed, rows, text } from "./rows.ts";
+import { bare, count, grouped, indexed, member, parsed, rows } from "./rows.ts";
 
 const ID = "C2";
 const WRITES = new Set(["step.begun", "step.completed", "step.failed"]);
@@ -25,26 +24,28 @@ interface Works {
 /** Grants raise the epoch, each epoch has one holder, and what is accepted was written under the epoch of its time. */
 export const fencing: Check = {
   id: ID,
-  promises: ["P2", "P3", "P16"],
+  promises: ["P2", "P3"],
   rule: "Epochs rise strictly with each grant, each has one holder, and accepted writes do not go back.",
   find(evidence) {
     const runs = indexed(evidence, "runs", "run_id");
+    const holders = indexed(evidence, "holders", "run_id");
     const steps = grouped(rows(evidence, "steps"), (row) => bare(row["run_id"]));
     const works = {
       processes: new Set([...evidence.ops, ...evidence.effects].map(({ proc }) => proc)),
       made: new Map(evidence.effects.map(({ nonce, proc }) => [nonce, proc])),
     };
-    const found = [...logs(evidence)].flatMap(([run, log]) => {
+    return [...logs(evidence)].flatMap(([run, log]) => {
       const grants = log.filter(isGrant).map(grantOf);
       const messages = [
         ...rising(grants),
         ...stale(log, grants, steps.get(run) ?? [], works),
         ...ended(grants, runs.get(run)),
+        ...ended(grants, holders.get(run)),
+        ...held(grants, holders.get(run)),
         ...finished(evidence, run, grants),
       ];
       return messages.map((message) => ({ check: ID, key: run, message: `${run}: ${message}` }));
     });
-    return [...found, ...shared(evidence)];
   },
 };
 
@@ -95,12 +96,20 @@ function stale(
   });
 }
 
-/** The epoch of the run and of its holder is the last one granted. */
+/** The epoch of the run, and of the row of its holder, is the last one granted. */
 function ended(grants: readonly Grant[], row: Row | undefined): string[] {
   const last = grants.at(-1);
   if (row === undefined || last === undefined) return [];
   const epoch = count(row["epoch"]);
   return epoch === last.epoch ? [] : [`is at epoch ${epoch}, but ${last.epoch} was granted last.`];
+}
+
+/** Who holds the run is who was granted it last, where workers give their names. */
+function held(grants: readonly Grant[], row: Row | undefined): string[] {
+  const holder = grants.at(-1)?.holder;
+  const is = row?.["version"];
+  if (typeof holder !== "string" || typeof is !== "string" || is === holder) return [];
+  return [`is held by ${is}, but was granted to ${holder} last.`];
 }
 
 /** A result that names the process (`proc`) which made it is the last holder's. */
@@ -118,27 +127,4 @@ function resultsOf(evidence: Evidence): Map<string, Row> {
   const results = known.get(evidence) ?? indexed(evidence, "payloads", "run_id");
   known.set(evidence, results);
   return results;
-}
-
-/** No two processes were answered the same epoch of a run. */
-function shared(evidence: Evidence): Violation[] {
-  const granted = calls(evidence, "runs.begin", "queues.claim")
-    .filter(({ type }) => type === "ok")
-    .flatMap(({ key, proc, got }) => {
-      const runs = list(member(got, "runs"));
-      return (runs.length > 0 ? runs : [got]).map((one) => ({
-        run: bare(member(one, "runId") ?? key),
-        epoch: member(one, "epoch"),
-        proc,
-      }));
-    })
-    .filter(({ epoch }) => epoch !== undefined);
-  return [...grouped(granted, ({ run, epoch }) => `${run} ${text(epoch)}`)].flatMap(
-    ([grant, all]) => {
-      const holders = [...new Set(all.map(({ proc }) => proc))];
-      const [key = ""] = grant.split(" ", 1);
-      const message = `${grant}: this epoch was granted to ${holders.join(" and ")}.`;
-      return holders.length > 1 ? [{ check: ID, key, message }] : [];
-    },
-  );
 }

@@ -1,5 +1,5 @@
 import type { Evidence, Row } from "../history/evidence.ts";
-import { type Call, calls, idsIn } from "./calls.ts";
+import { type Call, calls, idsIn, type Recorded } from "./calls.ts";
 import type { Check, Violation } from "./check.ts";
 import { stepName } from "./log.ts";
 import { bare, count, deletedRuns, grouped, indexed, member, rows, text } from "./rows.ts";
@@ -24,12 +24,9 @@ interface Store {
 type Missing = (call: Call, store: Store) => string | undefined;
 
 /** What each operation has promised by its answer. State and usage are C11 and C12, decisions are C4. */
-const PROMISED: Readonly<Record<string, Missing>> = {
+const PROMISED: Readonly<Partial<Record<Recorded, Missing>>> = {
   "runs.create": runIsThere,
-  "runs.enqueue": runIsThere,
   "queues.enqueue": runIsThere,
-  "runs.fork": runIsThere,
-  "children.create": runIsThere,
   "schedules.trigger": runIsThere,
   "runs.cancel": runIsCancelled,
   "gates.open": gateIsThere,
@@ -46,16 +43,17 @@ export const durableAck: Check = {
   rule: "Every ok write is in the final read, what was refused is not; retention takes only what has come to rest.",
   find(evidence) {
     const store = storeOf(evidence);
-    const made = calls(evidence, ...Object.keys(PROMISED));
-    const lost = made.flatMap((call) => {
-      const missing = call.type === "ok" ? PROMISED[call.f]?.(call, store) : undefined;
-      const message = `${call.f} of ${call.key} was answered at ${call.to.toFixed(1)}, but ${missing}.`;
-      return missing === undefined ? [] : [{ check: ID, key: bare(call.key), message }];
-    });
+    const lost = Object.entries(PROMISED).flatMap(([f, missingOf]) =>
+      calls(evidence, f as Recorded).flatMap((call) => {
+        const missing = call.type === "ok" ? missingOf(call, store) : undefined;
+        const message = `${f} of ${call.key} was answered at ${call.to.toFixed(1)}, but ${missing}.`;
+        return missing === undefined ? [] : [{ check: ID, key: bare(call.key), message }];
+      }),
+    );
     return [
       ...lost,
       ...refused(evidence, store),
-      ...twice(evidence),
+      ...twice(evidence, store),
       ...forgotten(store),
       ...orphaned(evidence, store),
     ];
@@ -91,16 +89,16 @@ function runIsThere(call: Call, { runs, deleted }: Store): string | undefined {
   return missing.length > 0 ? `there is no run ${missing.join(", ")}` : undefined;
 }
 
-function runIsCancelled(call: Call, { runs }: Store): string | undefined {
-  const status = runs.get(runOf(call))?.["status"];
-  return status === undefined || status === "cancelled"
-    ? undefined
-    : `the run is ${String(status)}`;
+function runIsCancelled(call: Call, { runs, deleted }: Store): string | undefined {
+  const run = runOf(call);
+  const status = (runs.get(run) ?? deleted.get(run))?.["status"];
+  if (status === undefined) return `there is no run ${run}`;
+  return status === "cancelled" ? undefined : `the run is ${String(status)}`;
 }
 
 function gateIsThere(call: Call, { gates, deleted }: Store): string | undefined {
   const gate = idsIn(call.got, "gate")[0] ?? idsIn(call.key, "gate")[0];
-  const isGone = idsIn(call.got, "run").some((run) => deleted.has(run));
+  const isGone = deleted.has(runOf(call));
   return gate === undefined || isGone || gates.has(gate) ? undefined : `there is no gate ${gate}`;
 }
 
@@ -125,7 +123,7 @@ function stepIsThere({ key, got }: Call, { steps, deleted }: Store): string | un
 
 /** A call that was refused has done nothing: so where all calls of a new run were, it does not exist. */
 function refused(evidence: Evidence, { runs }: Store): Violation[] {
-  const created = calls(evidence, "runs.create", "runs.enqueue", "queues.enqueue");
+  const created = calls(evidence, "runs.create", "queues.enqueue");
   const byRun = grouped(created, ({ asked, key }) => idsIn([asked, key], "run")[0] ?? "");
   byRun.delete("");
   return [...byRun].flatMap(([run, all]) => {
@@ -135,16 +133,21 @@ function refused(evidence: Evidence, { runs }: Store): Violation[] {
   });
 }
 
-/** One run for an idempotency key, whoever was answered. */
-function twice(evidence: Evidence): Violation[] {
-  const keyed = calls(evidence, "runs.create", "runs.enqueue", "queues.enqueue")
-    .filter(({ type }) => type === "ok")
-    .map((call) => ({ key: text(member(call.asked, "idempotencyKey")), run: runOf(call) }))
+/**
+ * One run for an idempotency key, whoever was answered; and where an answer was lost, no other run of those that were
+ * asked for under it.
+ */
+function twice(evidence: Evidence, { runs, deleted }: Store): Violation[] {
+  const isThere = (run: string) => runs.has(run) || deleted.has(run);
+  const keyed = calls(evidence, "runs.create", "queues.enqueue", "schedules.trigger")
+    .map((call) => ({ key: text(member(call.asked, "idempotencyKey")), call }))
     .filter(({ key }) => key !== "");
   return [...grouped(keyed, ({ key }) => key)].flatMap(([key, all]) => {
-    const runs = [...new Set(all.map(({ run }) => run))];
-    const message = `The idempotency key ${key} was answered with ${runs.join(" and ")}.`;
-    return runs.length > 1 ? [{ check: ID, key, message }] : [];
+    const answered = all.filter(({ call }) => call.type === "ok").map(({ call }) => runOf(call));
+    const asked = all.flatMap(({ call }) => idsIn(member(call.asked, "runId"), "run"));
+    const made = [...new Set([...answered, ...asked.filter(isThere)])];
+    const message = `The idempotency key ${key} has made ${made.join(" and ")}.`;
+    return made.length > 1 ? [{ check: ID, key, message }] : [];
   });
 }
 

@@ -55,19 +55,26 @@ function decidedTwice(evidence: Evidence): Violation[] {
 /** Whoever was told that his decision stands has decided as the final read says. */
 function contradicted(evidence: Evidence): Violation[] {
   const stored = indexed(evidence, "gates", "gate_id");
-  const deleted = deletedRuns(evidence);
+  const forgotten = forgottenGates(evidence);
   return calls(evidence, "gates.resolve").flatMap((call) => {
     const key = gateOf(call);
     const told = statusIn(call);
     const row = stored.get(key);
-    const isGone = row === undefined && (deleted.size > 0 || idsIn(key).length === 0);
+    const isGone = row === undefined && forgotten.has(key);
     if (call.type !== "ok" || !DECISIONS.includes(told) || isGone) return [];
     const asked = text(member(call.asked, "decision"));
     if (asked !== "" && asked !== told)
       return [{ check: ID, key, message: `${call.proc} asked ${asked} and was answered ${told}.` }];
-    const message = `${call.proc} was answered ${told}, but gate ${key} is ${text(row?.["status"])}.`;
+    const message = `${call.proc} was answered ${told}, but gate ${key} is ${text(row?.["status"] ?? "gone")}.`;
     return row?.["status"] === told ? [] : [{ check: ID, key, message }];
   });
+}
+
+/** Gates of runs that retention has deleted: who opened a gate knows whose it is. */
+function forgottenGates(evidence: Evidence): ReadonlySet<string> {
+  const deleted = deletedRuns(evidence);
+  const opened = calls(evidence, "gates.open").filter(({ key }) => deleted.has(bare(key)));
+  return new Set(opened.map(gateOf));
 }
 
 /** Decisions and reads of each gate fit one order: the gate is a register that is written once. */

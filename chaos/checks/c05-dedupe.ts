@@ -1,6 +1,5 @@
 import type { Check, Violation } from "./check.ts";
 import { type Span, spansIn } from "./lifecycle.ts";
-import { isClockSteady } from "./log.ts";
 import { bare, grouped, rows, text } from "./rows.ts";
 
 const ID = "C5";
@@ -14,13 +13,13 @@ export const dedupe: Check = {
   find(evidence) {
     const keyed = rows(evidence, "runs").filter((row) => text(row["dedupe_key"]) !== "");
     const byKey = grouped(keyed, (row) => `${text(row["queue"])} ${text(row["dedupe_key"])}`);
-    const spans = isClockSteady(evidence) ? spansIn(evidence, ACTIVE) : undefined;
+    const spans = spansIn(evidence, ACTIVE);
     return [...byKey].flatMap(([key, all]) => {
       const active = all.filter(({ status }) => ACTIVE.some((one) => one === status));
       const now = active.map((row) => bare(row["run_id"])).join(" and ");
       const message = `${key} has two active runs: ${now}.`;
       const inTheEnd = active.length > 1 ? [{ check: ID, key, message }] : [];
-      const held = all.flatMap((row) => spans?.get(bare(row["run_id"])) ?? []);
+      const held = all.flatMap((row) => spans.get(bare(row["run_id"])) ?? []);
       return [...inTheEnd, ...overlaps(key, held)];
     });
   },

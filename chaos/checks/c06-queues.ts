@@ -1,7 +1,7 @@
 import type { Evidence, Row } from "../history/evidence.ts";
 import type { Check, Violation } from "./check.ts";
 import { movesOf, spansIn } from "./lifecycle.ts";
-import { type Entry, isClockSteady, isGrant, logs } from "./log.ts";
+import { type Entry, isGrant, logs } from "./log.ts";
 import { bare, count, grouped, indexed, rows, text } from "./rows.ts";
 
 const ID = "C6";
@@ -24,13 +24,11 @@ export const queues: Check = {
   find(evidence) {
     const limits = indexed(evidence, "queues", "queue");
     const jobs = jobsOf(evidence);
-    const isSteady = isClockSteady(evidence);
     const byQueue = grouped(jobs, ({ row }) => text(row["queue"]));
-    const full = [...byQueue].flatMap(([queue, all]) =>
-      isSteady
-        ? [...overfull(evidence, all, limits.get(queue)), ...tooFast(all, limits.get(queue))]
-        : [],
-    );
+    const full = [...byQueue].flatMap(([queue, all]) => [
+      ...overfull(evidence, all, limits.get(queue)),
+      ...tooFast(all, limits.get(queue)),
+    ]);
     return [...jobs.flatMap(disjoint), ...jobs.flatMap(attempts), ...full];
   },
 };

@@ -5,13 +5,19 @@ import { type Entry, logs } from "./log.ts";
 import { bare, count, deletedRuns, grouped, member, rows, text } from "./rows.ts";
 
 const ID = "C9";
+/** So long after an event was seen, and all was healed, a reader may not have been shown it. */
+const LAG_MS = 8000;
+const ENDS = ["run.completed", "run.cancelled"];
 
-/** The log has no gap, and every reader is shown a piece of it: in order, nothing twice, nothing that is not there. */
+/**
+ * The log has no gap, and every reader is shown a piece of it: in order, nothing twice, nothing that is not there, and in
+ * the end all that there is.
+ */
 export const log: Check = {
   id: ID,
   promises: ["P11"],
-  rule: "seq is 1..n for each run; each stream of events is a contiguous piece of its log without repetition.",
-  find: (evidence) => [...gaps(evidence), ...streams(evidence)],
+  rule: "seq is 1..n for each run; each stream of events is a contiguous piece of its log without repetition, and does not stay behind it.",
+  find: (evidence) => [...gaps(evidence), ...streams(evidence), ...behind(evidence)],
 };
 
 function gaps(evidence: Evidence): Violation[] {
@@ -42,6 +48,30 @@ function streams(evidence: Evidence): Violation[] {
       contiguity(shown) ?? (deleted.has(key) ? undefined : phantom(shown, stored.get(key)));
     const message = `A reader of run ${key} (${text(member(all[0]?.got, "stream"))}) ${said}.`;
     return said === undefined ? [] : [{ check: ID, key, message }];
+  });
+}
+
+/** Readers that have given up, or were told that there is no more, before they were shown the end of their run. */
+function behind(evidence: Evidence): Violation[] {
+  const stored = logs(evidence);
+  const deleted = deletedRuns(evidence);
+  const seen = grouped(calls(evidence, "runs.get"), ({ key }) => bare(key));
+  const healedAt = Math.max(...evidence.faults.map(({ to }) => to), Number.NEGATIVE_INFINITY);
+  return calls(evidence, "events.left").flatMap((left) => {
+    const key = bare(left.key);
+    const seq = seqOf(left);
+    if (left.type !== "ok" || deleted.has(key)) return [];
+    const reader = `A reader of run ${key} (${text(member(left.got, "stream"))})`;
+    const end = stored.get(key)?.findLast(({ type }) => ENDS.includes(type))?.seq;
+    if (member(left.got, "over") === true) {
+      const message = `${reader} was told that there is no more after event ${seq}; its end is ${end ?? "not there"}.`;
+      return end !== undefined && end <= seq ? [] : [{ check: ID, key, message }];
+    }
+    const before = left.to - LAG_MS;
+    const known = (seen.get(key) ?? []).filter(({ type, to }) => type === "ok" && to <= before);
+    const last = Math.max(0, ...known.map(({ got }) => count(member(got, "lastSeq")) ?? 0));
+    const message = `${reader} had been shown ${seq} events when it gave up, though there were ${last} long before.`;
+    return healedAt > before || last <= seq ? [] : [{ check: ID, key, message }];
   });
 }
 

@@ -9,6 +9,8 @@ const ID = "C13";
  * long may anything be due, counted from the healing at the earliest.
  */
 const PATIENCE_MS = 15_000;
+/** Receivers of the trial that take whatever reaches them. */
+const GOOD = /^good-/;
 const ENDED = ["completed", "cancelled", "failed"];
 
 /** What the final read holds, and how late something is. */
@@ -89,16 +91,21 @@ function starved({ evidence, isLate }: Rest): Violation[] {
     );
 }
 
-/** To webhooks that take messages: a bad one keeps its own waiting. */
+/**
+ * To webhooks that take messages, those that failed while something was broken as well: a bad one keeps its own waiting.
+ * After failures nothing is sent until the backoff of the message, and of the webhook, is over.
+ */
 function unsent({ evidence, isLate }: Rest): Violation[] {
-  const good = new Set(
-    rows(evidence, "webhooks")
-      .filter((row) => row["disabled_at"] === null && count(row["failures"]) === 0)
-      .map((row) => bare(row["webhook_id"])),
-  );
+  const webhooks = indexed(evidence, "webhooks", "webhook_id");
+  const isOwed = (row: Row): boolean => {
+    const webhook = webhooks.get(bare(row["webhook_id"]));
+    if (webhook === undefined || webhook["disabled_at"] !== null) return false;
+    const isGood = count(webhook["failures"]) === 0 || GOOD.test(text(webhook["name"]));
+    const closed = webhook["closed_until"] ?? undefined;
+    return isGood && isLate(row["due_at"]) && (closed === undefined || isLate(closed));
+  };
   return rows(evidence, "deliveries")
-    .filter((row) => row["status"] === "pending" && good.has(bare(row["webhook_id"])))
-    .filter((row) => isLate(row["due_at"]))
+    .filter((row) => row["status"] === "pending" && isOwed(row))
     .map((row) =>
       violation(bare(row["run_id"]), `has a message that was due ${text(row["due_at"])}.`),
     );

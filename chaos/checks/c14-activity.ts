@@ -1,6 +1,5 @@
 import type { Evidence } from "../history/evidence.ts";
 import type { Check, Violation } from "./check.ts";
-import { grouped } from "./rows.ts";
 
 const ID = "C14";
 /** Good operations within the faults of a trial, all of them together. */
@@ -10,7 +9,7 @@ const OK_MIN = 50;
 export const activity: Check = {
   id: ID,
   promises: [],
-  rule: "Each fault fired; 50 operations were good while faults were on, and some of every workload.",
+  rule: "Each fault fired; 50 operations were good between a blow and its healing, and some of every workload that was driven.",
   find: (evidence) => [...unfired(evidence), ...idle(evidence), ...silent(evidence)],
 };
 
@@ -22,16 +21,18 @@ function unfired({ faults }: Evidence): Violation[] {
 }
 
 function idle({ faults, ops }: Evidence): Violation[] {
-  const isUnderFault = (at: number) => faults.some(({ from, to }) => from <= at && at <= to);
+  const isUnderFault = (at: number) =>
+    faults.some(({ from, to, struck = from }) => struck <= at && at <= to);
   const good = ops.filter(({ type, at }) => type === "ok" && isUnderFault(at)).length;
   if (faults.length === 0) return [];
   const message = `Only ${good} operations were good while faults were on; ${OK_MIN} have to be.`;
   return good < OK_MIN ? [{ check: ID, key: "ops", message }] : [];
 }
 
-function silent({ ops }: Evidence): Violation[] {
-  return [...grouped(ops, ({ workload }) => workload)].flatMap(([key, all]) => {
-    const message = `No operation of ${key} was good.`;
-    return all.some(({ type }) => type === "ok") ? [] : [{ check: ID, key, message }];
-  });
+function silent({ ops, workloads }: Evidence): Violation[] {
+  const driven = new Set([...workloads, ...ops.map(({ workload }) => workload)]);
+  const good = new Set(ops.filter(({ type }) => type === "ok").map(({ workload }) => workload));
+  return [...driven]
+    .filter((key) => !good.has(key))
+    .map((key) => ({ check: ID, key, message: `No operation of ${key} was good.` }));
 }

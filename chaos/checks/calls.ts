@@ -1,6 +1,33 @@
 import type { Evidence, Op } from "../history/evidence.ts";
 import { bare } from "./rows.ts";
 
+/** What workloads record, and so all that a check can ask of; `chaos/test` holds them to it. */
+export const RECORDED = [
+  "attempt",
+  "events.left",
+  "events.read",
+  "gates.get",
+  "gates.open",
+  "gates.resolve",
+  "queues.enqueue",
+  "queues.update",
+  "run",
+  "runs.cancel",
+  "runs.create",
+  "runs.get",
+  "runs.recover",
+  "schedules.pause",
+  "schedules.put",
+  "schedules.trigger",
+  "signals.send",
+  "state.append",
+  "state.read",
+  "step",
+  "usage.record",
+  "webhooks.create",
+] as const;
+export type Recorded = (typeof RECORDED)[number];
+
 /** A call of a client: what it asked, and what it heard if it heard anything. */
 export interface Call {
   readonly f: string;
@@ -18,8 +45,8 @@ export interface Call {
 }
 
 /** The calls of these operations, in the order in which they began. One recorded by its end alone took no time. */
-export function calls(evidence: Evidence, ...names: readonly string[]): readonly Call[] {
-  const wanted = new Set(names);
+export function calls(evidence: Evidence, ...names: readonly Recorded[]): readonly Call[] {
+  const wanted = new Set<string>(names);
   const open = new Map<string, Op>();
   const found: Call[] = [];
   for (const op of evidence.ops) {

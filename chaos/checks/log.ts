@@ -48,12 +48,12 @@ export function isGrant({ type }: Entry): boolean {
   return type === "run.begun" || type === "run.pushed";
 }
 
-/**
- * Whether the database's clock went on for the whole trial. Where a fault has set it back, instants of different runs
- * cannot be compared.
- */
-export function isClockSteady(evidence: Evidence): boolean {
-  for (const log of logs(evidence).values())
-    if (log.some(({ at }, i) => at < (log[i - 1]?.at ?? at) - 1000)) return false;
-  return true;
+/** A log may go back by so much: an instant is taken before the commit that gives it its place. */
+const STEADY_MS = 1000;
+
+/** Events that are told to have been well before the one before them in the log of their run. */
+export function setBack(evidence: Evidence): readonly Entry[] {
+  return [...logs(evidence).values()].flatMap((log) =>
+    log.filter(({ at }, i) => at < (log[i - 1]?.at ?? at) - STEADY_MS),
+  );
 }

@@ -15,11 +15,15 @@ export interface Bench {
 export interface Chore {
   /** The sweep, as core names it. */
   readonly id: string;
+  /** The promises that a crash in it puts to the test, see `PointLoad`. */
+  readonly promises: readonly string[];
   prepare(bench: Bench): Promise<void>;
   /** Then so much time passes. */
   readonly passes: string;
   /** A statement whose rows, `what`, are what the sweep has not settled. */
   readonly unrest: string;
+  /** A process that ends at once leaves some of them, for they are due later; it has to settle others. */
+  readonly isLater?: true;
 }
 
 /** Prepares the due rows in this store, which is nobody's yet. */

@@ -31,6 +31,7 @@ const LONG = 3_600_000;
 
 const lostWorkers: Chore = {
   id: "lost_workers",
+  promises: ["P4", "P11"],
   passes: "10 minutes",
   unrest: runsThat("status = 'running'"),
   async prepare(bench) {
@@ -42,6 +43,7 @@ const lostWorkers: Chore = {
 
 const dueWaits: Chore = {
   id: "due_waits",
+  promises: ["P11"],
   passes: "10 minutes",
   unrest: runsThat("status = 'waiting'"),
   prepare: (bench) =>
@@ -55,6 +57,7 @@ const dueWaits: Chore = {
 
 const deadlines: Chore = {
   id: "deadlines",
+  promises: ["P10", "P11"],
   passes: "10 minutes",
   unrest: runsThat("status <> 'cancelled'"),
   prepare: (bench) => several(() => queued(bench, { delayMs: DAY, deadlineMs: 60_000 })),
@@ -62,6 +65,7 @@ const deadlines: Chore = {
 
 const unclaimedRuns: Chore = {
   id: "unclaimed_runs",
+  promises: ["P10", "P11"],
   passes: "10 minutes",
   unrest: runsThat("status <> 'cancelled'"),
   prepare: (bench) => several(() => queued(bench, { ttlMs: 60_000 })),
@@ -79,6 +83,7 @@ export const CANCEL_ALONE = `
 /** What a crash left of a cascade: the parent is cancelled, its children and theirs are not. */
 const orphanedChildren: Chore = {
   id: "orphaned_children",
+  promises: ["P10", "P11"],
   passes: "0 minutes",
   unrest: `${runsThat("status <> 'cancelled'")} union all select 'a cascade is left' from tidebase.cascades`,
   prepare: (bench) =>
@@ -98,6 +103,7 @@ const orphanedChildren: Chore = {
 /** Three years of a yearly schedule are to be made up for. */
 const schedules: Chore = {
   id: "schedules",
+  promises: ["P9", "P11"],
   passes: "1100 days",
   unrest: `select name as what from tidebase.schedules where next_fire_at <= tidebase.now()
     union all select 'one is superseded' from tidebase.superseded`,
@@ -112,6 +118,7 @@ const schedules: Chore = {
 
 const supersededRuns: Chore = {
   id: "superseded_runs",
+  promises: ["P10", "P11"],
   passes: "0 minutes",
   unrest: `${runsThat("status <> 'cancelled'")} union all select 'one is superseded' from tidebase.superseded`,
   prepare: (bench) =>
@@ -129,6 +136,7 @@ const supersededRuns: Chore = {
 
 const expiredGates: Chore = {
   id: "expired_gates",
+  promises: ["P5", "P11"],
   passes: "10 minutes",
   unrest: "select name || ' is open' as what from tidebase.gates where status = 'open'",
   prepare: (bench) =>
@@ -147,6 +155,7 @@ const expiredGates: Chore = {
  */
 const pushes: Chore = {
   id: "pushes",
+  promises: ["P11", "P12"],
   passes: "0 minutes",
   unrest: `${runsThat("status <> 'running' or not pushed or lease_expires_at <= tidebase.now()")}
     union all select 'nobody was told of a run' from tidebase.runs r where not exists (
@@ -161,7 +170,9 @@ const pushes: Chore = {
 /** To one endpoint that takes all and one that refuses each once; a due timer makes the process look. */
 const deliveries: Chore = {
   id: "deliveries",
+  promises: ["P12"],
   passes: "10 minutes",
+  isLater: true, // what an endpoint has refused
   unrest: `select 'a delivery of ' || type as what from tidebase.deliveries where status = 'pending'`,
   async prepare(bench) {
     const url = bench.receiverUrl;
@@ -174,6 +185,7 @@ const deliveries: Chore = {
 
 const staleDeliveries: Chore = {
   id: "stale_deliveries",
+  promises: ["P12"],
   passes: "2 days",
   unrest: `select 'a delivery of ' || type as what from tidebase.deliveries where status = 'pending'`,
   async prepare(bench) {
@@ -187,6 +199,7 @@ const staleDeliveries: Chore = {
 /** Trees that have ended, one that is kept by an open gate's run, and one that has not ended. */
 const retention: Chore = {
   id: "retention",
+  promises: ["P15"],
   passes: "31 days",
   unrest: `${runsThat("status in ('completed', 'cancelled')")}
     union all select 'its turn is not over' from tidebase.retention where next_at <= tidebase.now()`,

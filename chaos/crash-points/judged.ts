@@ -3,8 +3,8 @@ import { type Delivered, type Evidence, type FinalRead, now } from "../history/e
 import { brokenDeliveries, brokenFires, leftBehind } from "./laws.ts";
 import type { Line } from "./oracle-file.ts";
 
-/** The checks over histories that need no recorded client: repeats, fencing, gates, lifecycle, logs, usage, liveness. */
-const USED = new Set(["C1", "C2", "C4", "C8", "C9", "C12", "C13"]);
+/** The checks over histories that need no recorded client: repeats, fencing, gates, lifecycle, logs, usage, liveness, children. */
+const USED = new Set(["C1", "C2", "C4", "C8", "C9", "C12", "C13", "C16"]);
 
 /** What a trial left behind. */
 export interface Left {
@@ -31,7 +31,7 @@ function evidenceOf({ final, received, lines }: Left): Evidence {
   const effects = lines
     .filter(({ kind }) => kind === "effect")
     .map(({ kind: _, ...line }, index) => ({ seq: index + 1, ...line }));
-  const nothing = { ops: [], faults: [], processes: [] };
+  const nothing = { workloads: [], ops: [], faults: [], processes: [] };
   // The store is at rest: whatever is late now stays so. Its own clock may have been moved far.
   const healed = { healedAt: 0, readAt: now() };
   return { ...nothing, ...healed, seed: 0, effects, deliveries: received, final };

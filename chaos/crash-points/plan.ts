@@ -1,3 +1,4 @@
+import { shuffled } from "../random.ts";
 import type { Place } from "./place.ts";
 
 /** A place of a load: one trial. */
@@ -18,29 +19,25 @@ export function placesOf(points: number): Place[] {
  * The places of all loads in a random order that takes a place of each load in turn, so that however few are tried, each
  * load has its share.
  */
-export function shuffled(
+export function dealt(
   loads: ReadonlyMap<string, number>,
   random: (below: number) => number,
 ): Point[] {
-  const decks = [...loads].map(([load, points]) => {
-    const places = placesOf(points);
-    for (let i = places.length - 1; i > 0; i--) {
-      const j = random(i + 1);
-      [places[i], places[j]] = [places[j] as Place, places[i] as Place];
-    }
-    return { load, places };
-  });
-  const dealt: Point[] = [];
+  const decks = [...loads].map(([load, points]) => ({
+    load,
+    places: shuffled(placesOf(points), random),
+  }));
+  const points: Point[] = [];
   for (let left = true; left; ) {
     left = false;
     for (const { load, places } of decks) {
       const at = places.pop();
       if (at === undefined) continue;
-      dealt.push({ load, at });
+      points.push({ load, at });
       left = true;
     }
   }
-  return dealt;
+  return points;
 }
 
 /** Those of these names, which may leave out that a load is a sweep. Throws for a name that none has. */

@@ -41,12 +41,14 @@ export interface Scene {
 /** A run that passes through everything a worker writes, from its enqueueing to its rest. */
 export function servedLoad(
   id: string,
+  promises: readonly string[],
   { databases, receiver, folder }: Stand,
   castOf: (scene: Scene) => Promise<Cast>,
 ): PointLoad {
   let keys: StoreKeys | undefined;
   return {
     id,
+    promises,
     async prepare() {
       await databases.template(id, async (url) => {
         keys = await prepareStore(url, receiver.url);

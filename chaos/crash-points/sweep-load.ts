@@ -17,6 +17,7 @@ export function sweepLoad(chore: Chore, { databases, receiver }: Stand, sweeper:
   const id = `sweep ${chore.id}`;
   return {
     id,
+    promises: chore.promises,
     prepare: () => databases.template(chore.id, (url) => prepareChore(chore, url, receiver.url)),
     async trial(at) {
       const name = randomUUID();
@@ -43,8 +44,10 @@ async function sweep(
   sweeper: Begin,
   at: Place | undefined,
 ): Promise<Pick<Trial, "points" | "died" | "recoveryMs" | "problems">> {
+  const due = await unsettled(chore, database);
   const first = await sweeper([database.url], at).ended;
   const isMeant = first.died !== undefined || first.code === 0;
+  const idle = at === undefined ? idleOf(chore, due, await unsettled(chore, database)) : [];
   const core = openCore({
     databaseUrl: database.url,
     poolMax: 3,
@@ -58,10 +61,21 @@ async function sweep(
     await core.settle();
     const problems = [
       ...(isMeant ? [] : [badEnd(first)]),
+      ...idle,
       ...left.map((what) => `not at rest: ${what}`),
     ];
     return { points: first.passed, died: first.died, recoveryMs, problems };
   } finally {
     await core.close();
   }
+}
+
+/** What of `due` the process under test has not settled, before anybody else can. */
+function idleOf({ isLater }: Chore, due: readonly string[], left: readonly string[]): string[] {
+  if (isLater === true && left.length < due.length) return [];
+  return left.map((what) => `its own process has not settled: ${what}`);
+}
+
+async function unsettled({ unrest }: Chore, database: PointDatabase): Promise<readonly string[]> {
+  return (await database.query(unrest)).map(({ what }) => String(what));
 }

@@ -5,70 +5,86 @@ import type { Trial } from "./trial.ts";
 
 /** So many of the trials have to die where they were told to: the others prove nothing. */
 const LEAST_FIRED = 0.95;
-/** The promises that a clean crash speaks for: no repeat, liveness, logs, messages, what was acknowledged. */
-const PROMISES = ["P1", "P4", "P11", "P12", "P17"];
+/** Of a load's places, timers may keep so many from ever being reached. */
+const MOST_MISSED = 0.02;
+/** How a problem begins that says nothing of the product: the harness could not try what it was to try. */
+export const PROVES_NOTHING = "It proves nothing:";
 
-interface Count {
-  /** Known points: those of the run without a crash, or of one that came to its end with fewer or more of them. */
-  points: number;
+/** What is known of a load before anything dies. */
+export interface Known {
+  /** The points that every run without a crash has passed: each has two places. What lies behind is there at times only. */
+  readonly points: number;
+  /** The promises that a clean crash of it speaks for. */
+  readonly promises: readonly string[];
+}
+
+interface Count extends Known {
   crashes: number;
-  /** Trials that came to their end before they came to their place. */
-  spared: number;
+  clean: number;
+  /** Places that nobody came to, although they lie among the known points. */
+  missed: number;
+  /** Crashes at places behind the known points. */
+  behind: number;
 }
 
 /** What the trials have come to so far. */
 export interface Tally {
-  /** Whether a process may come to this place, as far as is known by now, or so many behind the last one. */
-  exists(load: string, at: Place, more: number): boolean;
   /** A line to tell when the trial was not clean. */
   count(load: string, trial: Trial, calm: Outcome): string | undefined;
+  /** Counts a trial that threw, and gives the line to tell. */
+  threw(load: string, at: Place, error: unknown): string;
   result(seed: number): StageResult;
 }
 
-/** Counts by load; each is given with its points. `known` are problems that there are already. */
-export function openTally(loads: ReadonlyMap<string, number>, known: readonly string[]): Tally {
+/** Counts by load. `known` are problems that there are already. */
+export function openTally(loads: ReadonlyMap<string, Known>, known: readonly string[]): Tally {
   const counts = new Map<string, Count>();
-  for (const [load, points] of loads) counts.set(load, { points, crashes: 0, spared: 0 });
+  for (const [load, { points, promises }] of loads)
+    counts.set(load, { points, promises, crashes: 0, clean: 0, missed: 0, behind: 0 });
   const problems = [...known];
-  let clean = 0;
   let longest = { ms: 0, what: "none" };
 
   return {
-    exists: (load, { n }, more) => n <= (counts.get(load)?.points ?? 0) + more,
     count(load, trial, calm) {
       const { at, died, outcome } = trial;
       const count = counts.get(load);
       if (count === undefined || at === undefined) return undefined;
       const what = `${load} at ${placeText(at)} (${died ?? "it came to its end"})`;
-      if (died !== undefined) count.crashes += 1;
-      else if (at.n <= count.points) count.spared += 1;
-      count.points =
-        died === undefined ? (trial.points ?? count.points) : Math.max(count.points, at.n);
+      const isKnown = at.n <= count.points;
+      if (died === undefined) count.missed += isKnown ? 1 : 0;
+      else if (isKnown) count.crashes += 1;
+      else count.behind += 1;
       if (trial.recoveryMs > longest.ms) longest = { ms: trial.recoveryMs, what };
       const wrong = [...trial.problems, ...differences(outcome, calm)];
       if (wrong.length === 0) {
-        if (died !== undefined) clean += 1;
+        if (died !== undefined) count.clean += 1;
         return undefined;
       }
-      problems.push(`${what}: ${wrong.join("; ")}`);
-      return problems.at(-1);
+      const problem = `${what}: ${wrong.join("; ")}`;
+      problems.push(problem);
+      return problem;
+    },
+    threw(load, at, error) {
+      const says = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      const problem = `${PROVES_NOTHING} ${load} at ${placeText(at)} threw: ${says}`;
+      problems.push(problem);
+      return problem;
     },
     result(seed) {
       const all = [...counts.values()];
       const sum = (of: (count: Count) => number) => all.reduce((n, count) => n + of(count), 0);
-      const [crashes, spared] = [sum((one) => one.crashes), sum((one) => one.spared)];
-      const tried = crashes + spared;
-      if (tried === 0 || crashes / tried < LEAST_FIRED)
-        problems.push(`Only ${crashes} of ${tried} processes died where they were told to.`);
+      const crashes = sum((one) => one.crashes + one.behind);
+      const missed = sum((one) => one.missed);
+      const found = [...problems, ...unproven(counts)];
       return {
-        tried,
-        promises: Object.fromEntries(PROMISES.map((promise) => [promise, clean])),
-        problems: problems.map((problem) => `${problem} (seed ${seed})`),
+        tried: crashes + missed,
+        promises: cleanByPromise(all),
+        problems: found.map((problem) => `${problem} (seed ${seed})`),
         facts: {
           ...Object.fromEntries([...counts].map(([load, count]) => [load, told(count)])),
-          points: `${tried} of ${sum((one) => one.points * 2)} places tried`,
+          places: `${sum((one) => one.crashes)} of ${sum(placesIn)} crashed at`,
           crashes,
-          "not fired": spared,
+          "never reached": missed,
           "longest recovery, ms": Math.round(longest.ms),
           "longest recovery": longest.what,
         },
@@ -77,6 +93,36 @@ export function openTally(loads: ReadonlyMap<string, number>, known: readonly st
   };
 }
 
-function told({ points, crashes, spared }: Count): string {
-  return `${crashes} crashes at ${points * 2} places${spared > 0 ? `, ${spared} not fired` : ""}`;
+const placesIn = ({ points }: Known): number => points * 2;
+
+/** What has not been tried as it was to be. */
+function unproven(counts: ReadonlyMap<string, Count>): string[] {
+  const sum = (of: (count: Count) => number) =>
+    [...counts.values()].reduce((n, count) => n + of(count), 0);
+  const crashes = sum((one) => one.crashes);
+  const tried = crashes + sum((one) => one.missed);
+  const few = `${PROVES_NOTHING} only ${crashes} of ${tried} processes died where they were told to.`;
+  const many = [...counts]
+    .filter(([, count]) => count.missed > placesIn(count) * MOST_MISSED)
+    .map(
+      ([load, count]) =>
+        `${PROVES_NOTHING} ${count.missed} of the ${placesIn(count)} places of ${load} were never reached.`,
+    );
+  return [...(tried === 0 || crashes / tried < LEAST_FIRED ? [few] : []), ...many];
+}
+
+function cleanByPromise(counts: readonly Count[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const { promises, clean } of counts)
+    for (const promise of promises) sums[promise] = (sums[promise] ?? 0) + clean;
+  return sums;
+}
+
+function told({ points, crashes, missed, behind }: Count): string {
+  const parts = [
+    `${crashes} crashes at ${points * 2} places`,
+    ...(behind > 0 ? [`${behind} behind them`] : []),
+    ...(missed > 0 ? [`${missed} never reached`] : []),
+  ];
+  return parts.join(", ");
 }

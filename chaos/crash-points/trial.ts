@@ -19,6 +19,8 @@ export interface Trial {
 /** Something small that writes, in a process that can be killed at each of its points. */
 export interface PointLoad {
   readonly id: string;
+  /** The promises that a clean crash of it speaks for: it exercises them, and what is judged would show them broken. */
+  readonly promises: readonly string[];
   /** Makes its template. */
   prepare(): Promise<void>;
   /** From a new store to its rest. */

@@ -1,6 +1,8 @@
 /** Everything that a trial leaves behind; the checks read nothing else. Instants are `now()`: one clock for all processes of a machine. */
 export interface Evidence {
   readonly seed: number;
+  /** Ids of the workloads that were driven. */
+  readonly workloads: readonly string[];
   /** What clients asked and heard, in the order of `at`. */
   readonly ops: readonly Op[];
   /** What the steps' functions really did, in the oracle's order. */
@@ -65,6 +67,8 @@ export interface Fired {
   readonly told: string;
   readonly from: number;
   readonly to: number;
+  /** When it had struck: what prepared it is over. As `from`, where it is not said. */
+  readonly struck?: number | undefined;
   /** What the store held while it lasted, where nothing may be left undone even then. */
   readonly look?: Look | undefined;
 }

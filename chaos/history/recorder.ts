@@ -85,7 +85,8 @@ function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-function describe(error: unknown): unknown {
+/** An error as the end of an operation records it. */
+export function describe(error: unknown): { code: string | null; message: string } {
   const message = error instanceof Error ? error.message : String(error);
   return { code: codeOf(error) ?? null, message: message.slice(0, 300) };
 }

@@ -1,7 +1,10 @@
-import { CREATE, type FixedRequest, get, type Held, post } from "./fixed-request.ts";
+import { gzipSync } from "node:zlib";
+import { CREATE, type FixedRequest, get, type Held, post, saying } from "./fixed-request.ts";
 import { ECHO_MARK, NO_OBJECTS, nested } from "./hostile.ts";
 
 const MIB = 1_048_576;
+const COMPLETE = "/v1/steps/complete";
+const FAIL = "/v1/steps/fail";
 const JSON_TYPE = { "content-type": "application/json" };
 
 const NO_UTF8: readonly (readonly [string, readonly number[]])[] = [
@@ -38,19 +41,26 @@ export function noObjects(): FixedRequest[] {
     ...coded.map((coding) =>
       post("B3", coding, CREATE, body, [415], { ...JSON_TYPE, "content-encoding": coding }),
     ),
+    post("B3", "a body that is gzip", CREATE, gzipSync(JSON.stringify(body)), [415], {
+      ...{ ...JSON_TYPE, "content-encoding": "gzip" },
+    }),
   ];
 }
 
 /** More than anybody takes: bytes, levels, members, elements. */
 export function tooMuch(held: Held): FixedRequest[] {
-  const whole = JSON.stringify({ items: [{ ...held, name: "big", output: "x".repeat(2 * MIB) }] });
+  const step = { ...held, name: "big", contract: { sideEffects: ["mail"] } };
+  const whole = JSON.stringify({ items: [{ ...step, output: "x".repeat(2 * MIB) }] });
+  const failed = { ...step, error: {}, message: "m", reason: "output_too_large" };
   const deep = (depth: number) =>
     `{"workflow":"w","input":${"[".repeat(depth)}${"]".repeat(depth)}}`;
   const run = (more: object) => ({ workflow: "w", ...more });
   return [
     post("B3", "a byte over the limit", CREATE, " ".repeat(16 * MIB + 1), [413]),
     post("B3", "a payload over its limit", CREATE, run({ input: "x".repeat(MIB) }), [413]),
-    post("B3", "an output over its limit", "/v1/steps/complete", whole, [200]),
+    saying("output_too_large", post("B3", "an output over its limit", COMPLETE, whole, [200])),
+    // What a worker says then: the effect has happened, so the step waits for a review (model.md §3).
+    saying("manual_review", post("B3", "its failure", FAIL, { items: [failed] }, [200])),
     ...[65, 1000, 1990].map((n) => post("B4", `depth ${n}`, CREATE, deep(n), [200])),
     ...[2500, 100_000, 7_000_000].map((n) => post("B4", `depth ${n}`, CREATE, deep(n), [400])),
     post("B4", "depth of a value", CREATE, run({ metadata: { a: nested(2100) } }), [400]),

@@ -1,6 +1,8 @@
 import type { HttpClient } from "./client.ts";
 import { type Execute, goodInput } from "./good-input.ts";
 import { HOSTILE_TEXTS } from "./hostile.ts";
+import type { RawCaller } from "./raw-cases.ts";
+import { speak, statusesOf } from "./raw-sockets.ts";
 import type { Ledger } from "./rows.ts";
 
 /** Texts that look like the lines of an event stream, in names that its events carry, make no event of their own. */
@@ -36,6 +38,24 @@ export async function forgedEvents(
     "B12",
     count === events.length ? undefined : `${events.length} of ${count} events were streamed`,
   );
+}
+
+/** Longer than a reader waits for what is there; shorter than a heartbeat. */
+const WAITED_MS = 1500;
+
+/** A reader who has more than there is waits for the rest: it is told nothing and not sent away. */
+export async function readBeyond(url: string, caller: RawCaller, ledger: Ledger): Promise<void> {
+  const head = `host: localhost\r\nauthorization: ${caller.authorization}\r\n`;
+  for (const after of ["999999", "999999999999999"]) {
+    const path = `/v1/runs/${caller.runId}/events/stream?after=${after}`;
+    const said = await speak(url, `GET ${path} HTTP/1.1\r\n${head}\r\n`, { patienceMs: WAITED_MS });
+    const [status] = statusesOf(said.text);
+    const right = status === 200 && !said.closed && !/^(?:id|data):/m.test(said.text);
+    ledger.tried(
+      "B20",
+      right ? undefined : `after ${after}: ${JSON.stringify(said.text.slice(0, 300))}`,
+    );
+  }
 }
 
 function isJson(text: string): boolean {

@@ -11,8 +11,8 @@ export type Fingerprint = ReadonlyMap<string, string>;
 
 /** A refused act is noted in the audit trail; a key and its worker are seen; the clock stands still anyway. */
 const APART = ["migrations", "audit", "clock"];
-/** Columns that a refused call may write: when its key was last used. */
-const SEEN = "{last_used_at}";
+/** Columns that a refused call may write: when its key was last used, and how often a proof was guessed at. */
+const SEEN = "{last_used_at,tries}";
 
 const TABLES = `select table_name::text as name from information_schema.tables
   where table_schema = 'tidebase' and table_type = 'BASE TABLE' order by 1`;

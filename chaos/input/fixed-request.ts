@@ -9,6 +9,8 @@ export interface FixedRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
   readonly right: readonly number[];
+  /** What the answer says somewhere. */
+  readonly says?: string;
 }
 
 const JSON_TYPE = { "content-type": "application/json" };
@@ -35,6 +37,11 @@ export function get(
   headers: Readonly<Record<string, string>> = {},
 ): FixedRequest {
   return { row, title: title.slice(0, 60), method: "GET", path, headers, right };
+}
+
+/** The same, whose answer has to say so. */
+export function saying(says: string, request: FixedRequest): FixedRequest {
+  return { ...request, says };
 }
 
 /** For a query; a lone surrogate has no place in a URL. */

@@ -38,7 +38,7 @@ export async function goodInput(
     ...IN_GENERAL,
     ...{ gateId, digest, approvals: 2, waits: { gates: [gateId] } },
     ...{ items: itemsOf(name, lease), url: webhookUrl, asOf: undefined },
-    ...(await ownOf(execute, name, lease, webhookUrl)),
+    ...(await ownOf(execute, name, { ...lease, gateId }, webhookUrl)),
   };
 }
 
@@ -59,10 +59,14 @@ const IN_GENERAL = {
 async function ownOf(
   execute: Execute,
   name: string,
-  lease: { readonly runId: string },
+  { gateId, ...lease }: { readonly runId: string; readonly gateId: string },
   url: string,
 ): Promise<Known> {
-  if (name.startsWith("gates.")) return { decision: "approved", key: "k", name: "s" };
+  if (name === "gates.redeem") {
+    const { code } = await execute("gates.code", { gateId, decision: "approved" });
+    return { decision: "approved", proof: { kind: "code", secret: code }, ...BESIDES };
+  }
+  if (name.startsWith("gates.")) return { decision: "approved", key: "k", name: "s", ...BESIDES };
   if (name === "webhooks.create") return { name: `webhook-${randomUUID()}`, decides: false };
   if (name.startsWith("webhooks.") && name !== "webhooks.list") {
     const made = await execute("webhooks.create", { name: `webhook-${randomUUID()}`, url });
@@ -88,12 +92,20 @@ async function ownOf(
   if (name === "runs.complete") return { items: [{ ...lease, result: 1 }] };
   if (name === "runs.erase" || name.startsWith("cleanups."))
     await execute("runs.cancel", { runId: lease.runId });
+  if (name === "cleanups.end") await execute("cleanups.begin", lease);
   if (name === "runs.erase") return { tree: false };
   if (name === "runs.recover") await execute("runs.fail", { ...lease, error: { message: "m" } });
+  if (name === "steps.review")
+    await execute("steps.fail", { items: [{ ...lease, name: "s", key: "k", ...FAILURE }] });
   if (name === "steps.get" || name === "steps.journal")
     await execute("steps.complete", { items: [{ ...lease, name: "s", key: "k", output: 1 }] });
   return {};
 }
+
+/** The gate asks for no answer, and a code's courier adds nothing. */
+const BESIDES = { answer: undefined, note: undefined };
+/** Final, and of a step whose effect may have happened: it waits for a review. */
+const FAILURE = { error: {}, message: "m", contract: { sideEffects: ["mail"] } };
 
 /** The items of those that take several. */
 function itemsOf(name: string, lease: object): object[] {
@@ -101,6 +113,6 @@ function itemsOf(name: string, lease: object): object[] {
   if (name === "runs.enqueue") return [{ workflow: "w", queue: "q/1", dedupeKey: randomUUID() }];
   const step = { ...lease, name: "s", key: "k" };
   if (name === "steps.begin") return [step];
-  if (name === "steps.fail") return [{ ...step, error: {}, message: "m" }];
+  if (name === "steps.fail") return [{ ...step, ...FAILURE }];
   return [{ ...step, output: 1 }];
 }

@@ -11,7 +11,8 @@ const LINES = [
   `${ECHO_MARK}","level":60,"msg":"forged`,
 ];
 
-const UNSTORABLE = ["\u0000", "a\u0000b", "\ud800", "\udfff x", "\u2028\u2029\u0085"];
+/** What Postgres keeps in no text of its own, or a line ends at. */
+export const UNSTORABLE = ["\u0000", "a\u0000b", "\ud800", "\udfff x", "\u2028\u2029\u0085"];
 
 const LOOKALIKES = [
   ...[

@@ -18,8 +18,11 @@ export function openInputWorld(folder: string, seed: number) {
     later(store.close);
     const { key } = await newKey(store.execute, "attacker", SCOPES);
     const other = await newKey(store.execute, "stranger", SCOPES);
-    const allow = { TIDEBASE_WEBHOOK_ALLOW: sink.allow };
-    const server = await startServing(folder, store.databaseUrl, allow);
+    const settings = {
+      TIDEBASE_WEBHOOK_ALLOW: sink.allow,
+      TIDEBASE_GATE_FLOOR: "client_form", // or a store with keys admits no form
+    };
+    const server = await startServing(folder, store.databaseUrl, settings);
     later(server.stop);
     const client = openClient(server.url, key);
     const stranger = openClient(server.url, other.key, 1);

@@ -1,8 +1,10 @@
 import { operations } from "@tidebase/core";
-import { attackAll, untouched } from "./attack.ts";
+import { attackAll } from "./attack.ts";
 import type { InputWorld } from "./input-world.ts";
 import type { McpClient } from "./mcp-client.ts";
+import type { Ledger } from "./rows.ts";
 import { callTool, TOOLS } from "./tools.ts";
+import { type Refusing, refusingOperation, refusingTool, untouched } from "./untouched.ts";
 
 /** How many cases each gets, and when no more begin. */
 interface Limits {
@@ -11,48 +13,65 @@ interface Limits {
   readonly until: number;
 }
 
+/** What one operation or tool answered. */
+interface Answered {
+  readonly tried: number;
+  readonly admitted: number;
+  readonly refused: number;
+  readonly problem?: string;
+}
+
 /** Sums over operations or tools. */
-interface Sums {
+export interface Sums {
   tried: number;
   admitted: number;
   refused: number;
+  fewest: { readonly cases: number; readonly name: string };
 }
 
-/** A good call of theirs needs what only a human has seen: a code, or a run that ended under its worker. */
-const RARELY_ADMITTED = ["gates.redeem"];
+/** So many cases that one at least has to be good. */
 const ENOUGH = 60;
+/** However late it is, so many of each are looked at. */
+const FEW = 3;
+/** So many in a hundred refused calls may be followed by a change that does not happen again. */
+const UNREPEATED_PERCENT = 5;
 
-/** Looks at the store around refused calls of every operation, one operation after the other. */
+/** Looks at the store around refused calls of every operation and of every tool, one after the other. */
 export async function watchRefusals(world: InputWorld, { cases, until }: Limits) {
-  const { target, look, problems } = world;
+  const { target, look, problems, overStdio } = world;
   const sums = { refused: 0, unrepeated: 0 };
-  for (const operation of operations) {
-    const few = Date.now() > until ? 3 : cases;
-    const seen = await untouched(operation, target, look, few);
+  const all: Refusing[] = [
+    ...operations.map((operation) => refusingOperation(operation, target)),
+    ...TOOLS.map((tool) => refusingTool(tool, overStdio, target)),
+  ];
+  for (const refusing of all) {
+    const few = Date.now() > until ? FEW : cases;
+    const seen = await untouched(refusing, look, { cases: few, seed: target.seed });
     sums.refused += seen.refused;
     sums.unrepeated += seen.unrepeated;
     problems.push(...seen.problems);
   }
+  if (sums.unrepeated * 100 > sums.refused * UNREPEATED_PERCENT)
+    problems.push(
+      `Something else wrote around ${sums.unrepeated} of ${sums.refused} refused calls: too many to tell.`,
+    );
   return sums;
 }
 
 /** Sends generated cases to every operation over HTTP. */
 export async function attackOperations(world: InputWorld, limits: Limits): Promise<Sums> {
-  const sums = { tried: 0, admitted: 0, refused: 0 };
+  const sums = nothing();
   await attackAll(world.target, limits, ({ name }, attacked) => {
-    add(sums, attacked);
-    if (attacked.problem !== undefined) world.problems.push(attacked.problem);
-    else if (attacked.admitted === 0 && attacked.tried > ENOUGH && !RARELY_ADMITTED.includes(name))
-      world.problems.push(
-        `${name} admitted none of ${attacked.tried} cases: they are not good enough.`,
-      );
+    add(sums, name, attacked);
+    const problem = problemOf(name, attacked);
+    if (problem !== undefined) world.problems.push(problem);
   });
   return sums;
 }
 
 /** Sends generated arguments to every tool, over standard input and over HTTP. */
 export async function attackTools(world: InputWorld, { cases, until }: Limits): Promise<Sums> {
-  const sums = { tried: 0, admitted: 0, refused: 0 };
+  const sums = nothing();
   const ways: [string, McpClient][] = [
     ["over stdio", world.overStdio],
     ["over HTTP", world.overHttp],
@@ -62,17 +81,43 @@ export async function attackTools(world: InputWorld, { cases, until }: Limits): 
       for (const [n, tool] of TOOLS.entries()) {
         const ms = Math.max((until - Date.now()) / (TOOLS.length - n), 300);
         const called = await callTool(tool, client, { ...world.target, cases, ms });
-        add(sums, called);
-        if (called.problem !== undefined) world.problems.push(`${way}: ${called.problem}`);
-        for (let tried = 0; tried < called.tried; tried++) world.ledger.tried("B23");
+        const name = `${tool.name} ${way}`;
+        add(sums, name, called);
+        world.ledger.tried("B23", problemOf(name, called));
+        for (let tried = 1; tried < called.tried; tried++) world.ledger.tried("B23");
       }
     }),
   );
   return sums;
 }
 
-function add(sums: Sums, { tried, admitted, refused }: Sums): void {
+/** The fewest cases that one of them got, and which. */
+export const fewestOf = ({ fewest }: Sums): string => `${fewest.cases} (${fewest.name})`;
+
+/** What a round that should be full has left out: rows, and cases of an operation or a tool. */
+export function leftOut(ledger: Ledger, cases: number, sums: readonly Sums[]): string[] {
+  const short = sums.filter(({ fewest }) => fewest.cases < cases);
+  return [
+    ...ledger.untried().map((row) => `${row} was not tried.`),
+    ...short.map((one) => `Not every one got ${cases} cases: ${fewestOf(one)}.`),
+  ];
+}
+
+function problemOf(name: string, { problem, tried, admitted }: Answered): string | undefined {
+  if (problem !== undefined) return `${name}: ${problem}`;
+  return admitted === 0 && tried > ENOUGH
+    ? `${name} admitted none of ${tried} cases: they are not good enough.`
+    : undefined;
+}
+
+function nothing(): Sums {
+  const fewest = { cases: Number.POSITIVE_INFINITY, name: "none" };
+  return { tried: 0, admitted: 0, refused: 0, fewest };
+}
+
+function add(sums: Sums, name: string, { tried, admitted, refused }: Answered): void {
   sums.tried += tried;
   sums.admitted += admitted;
   sums.refused += refused;
+  if (tried < sums.fewest.cases) sums.fewest = { cases: tried, name };
 }

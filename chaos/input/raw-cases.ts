@@ -9,6 +9,8 @@ export interface RawCase {
   readonly right: readonly number[];
   /** The client sends no more and says so. */
   readonly ends: boolean;
+  /** A part of it is good and writes. */
+  readonly writes: boolean;
 }
 
 /** Who calls, in every head. */
@@ -30,6 +32,7 @@ const CLOSE = "connection: close\r\n";
 const CHUNKED = "transfer-encoding: chunked\r\n";
 const BODY = '{"workflow":"w"}';
 const SMUGGLED = "GET /v1/keys HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const MIB = 1_048_576;
 const LONG = "a".repeat(100_000);
 const TLS_HELLO = Uint8Array.from([0x16, 3, 1, 0, 0xc8, 1, 0, 0, 0xc4, 3, 3]);
 const NOISE = Uint8Array.from({ length: 512 }, (_, n) => (n * 73 + 41) % 256);
@@ -76,7 +79,13 @@ const LENGTHS: readonly Line[] = [
   ["B3", "a chunk size that is none", (p) => p.post(CHUNKED, "zz\r\n"), [400]],
   ["B3", "a chunk of 2^64", (p) => p.post(CHUNKED, "10000000000000000\r\nx"), [400]],
   ["B3", "a long extension", (p) => p.post(CHUNKED, `1;${LONG}\r\nx\r\n0\r\n\r\n`), [400, 413]],
-  ["B3", "chunks", (p) => p.post(CHUNKED, '8\r\n{"workfl\r\n8\r\now":"w"}\r\n0\r\n\r\n'), [200]],
+  ["B3", "60 MiB", (p) => p.post(`content-length: ${60 * MIB}\r\n`, " ".repeat(60 * MIB)), [413]],
+  [
+    "B3",
+    "chunks over the limit",
+    (p) => p.post(CHUNKED, `1100000\r\n${" ".repeat(17 * MIB)}`),
+    [413],
+  ],
   ["B3", "chunks without end", (p) => p.post(CHUNKED, '4\r\n{"wo\r\n'), [400], true],
 ];
 
@@ -125,11 +134,16 @@ const CONFUSIONS: readonly Line[] = [
     (p) => p.post(`content-length: ${SMUGGLED.length}\r\n`, SMUGGLED),
     [400],
   ],
-  ["B17", "garbage behind a good request", (p) => `${good(p)}GARBAGE\r\n\r\n`, [400]],
   ["B17", "an address of 100 KB", (p) => p.get(`/${LONG}`), [414, 431]],
   ["B17", "a head of 100 KB", (p) => p.get("/v1/overview", `x: ${LONG}\r\n`), [431]],
   ["B17", "10,000 headers", (p) => p.get("/v1/overview", "x: y\r\n".repeat(10_000)), [431]],
   ["B17", "1,900 headers", (p) => p.get("/v1/overview", "x: y\r\n".repeat(1900)), [200, 400, 431]],
+];
+
+/** Each of them makes a run. */
+const GOOD: readonly Line[] = [
+  ["B3", "chunks", (p) => p.post(CHUNKED, '8\r\n{"workfl\r\n8\r\now":"w"}\r\n0\r\n\r\n'), [200]],
+  ["B17", "garbage behind a good request", (p) => `${good(p)}GARBAGE\r\n\r\n`, [400]],
 ];
 
 /** Requests that no client library would send. The server gives each an answer, and up. */
@@ -141,9 +155,10 @@ export function rawCases(caller: RawCaller): RawCase[] {
     get: (path, more = "") => `GET ${path} HTTP/1.1\r\n${host}${more}${CLOSE}\r\n`,
     post: (head, sent) => `${json}${CLOSE}${head}\r\n${sent}`,
   };
-  const lines = [...STRANGERS, ...LENGTHS, ...HEADERS, ...CONFUSIONS];
-  return lines.map(([row, title, given, right, ends = false]) => {
+  const lines = [...GOOD, ...STRANGERS, ...LENGTHS, ...HEADERS, ...CONFUSIONS];
+  return lines.map((line) => {
+    const [row, title, given, right, ends = false] = line;
     const bytes = typeof given === "function" ? given(parts) : given;
-    return { row, title, bytes, right, ends };
+    return { row, title, bytes, right, ends, writes: GOOD.includes(line) };
   });
 }

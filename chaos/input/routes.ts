@@ -3,8 +3,9 @@ import { z } from "zod";
 import type { Case, Known } from "./cases.ts";
 import type { HttpClient } from "./client.ts";
 import { type Execute, goodInput } from "./good-input.ts";
-import { callOf, wrongOf } from "./http-call.ts";
+import { callOf, type HttpCall, wrongOf } from "./http-call.ts";
 import type { Ledger } from "./rows.ts";
+import { unchanged, type Watched } from "./untouched.ts";
 
 /** Ids in paths, and one of each kind that names nothing. */
 const NOTHING: Readonly<Record<string, string>> = {
@@ -28,8 +29,9 @@ export async function unknownIds(
   client: HttpClient,
   execute: Execute,
   webhookUrl: string,
-  ledger: Ledger,
+  watched: Watched,
 ): Promise<void> {
+  const calls: { about: string; call: HttpCall; status: number }[] = [];
   for (const operation of operations) {
     const name = Object.keys(NOTHING).find((one) => operation.route.includes(`:${one}`));
     if (name === undefined) continue;
@@ -40,18 +42,18 @@ export async function unknownIds(
       ["%00", 400],
     ] as const) {
       const call = callOf(operation, goodCase(operation.input, known), { ...known, [name]: id });
-      const answer = await client.send(call);
-      const wrong = wrongOf(answer);
-      const other = answer.status === status ? undefined : `${answer.status} instead of ${status}`;
-      const said = wrong ?? other;
-      ledger.tried(
-        "B16",
-        said === undefined
-          ? undefined
-          : `${operation.name} of ${id}: ${said} ${answer.text.slice(0, 200)}`,
-      );
+      calls.push({ about: `${operation.name} of ${id}`, call, status });
     }
   }
+  await unchanged(watched, "B16", "calls about nothing", async () => {
+    for (const { about, call, status } of calls) {
+      const answer = await client.send(call);
+      const other = answer.status === status ? undefined : `${answer.status} instead of ${status}`;
+      const said = wrongOf(answer) ?? other;
+      const wrong = said && `${about}: ${said} ${answer.text.slice(0, 200)}`;
+      watched.ledger.tried("B16", wrong);
+    }
+  });
 }
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "SEARCH"];

@@ -28,6 +28,8 @@ const ROWS = {
 /** One of the rows. */
 export type Row = keyof typeof ROWS;
 
+const NAMES = Object.keys(ROWS) as Row[];
+
 /** What was tried of each row, and what went wrong. */
 export interface Ledger {
   /** Counts a case of the row; a sentence is a problem. */
@@ -36,6 +38,8 @@ export interface Ledger {
   note(row: Row, why: string): void;
   /** Of all rows. */
   count(): number;
+  /** The rows of which nothing was tried. */
+  untried(): Row[];
   readonly problems: readonly string[];
   /** A line for each row: green, red or not tried, how many cases, and the notes. */
   facts(): Record<string, string>;
@@ -64,10 +68,11 @@ export function openLedger(): Ledger {
     note(row, why) {
       of(row).notes.push(why);
     },
+    untried: () => NAMES.filter((row) => of(row).tried === 0),
     count: () => [...counts.values()].reduce((sum, { tried }) => sum + tried, 0),
     facts: () =>
       Object.fromEntries(
-        (Object.keys(ROWS) as Row[]).map((row) => {
+        NAMES.map((row) => {
           const { tried, wrong, notes } = of(row);
           const colour = tried === 0 ? "not tried" : wrong === 0 ? "green" : `RED (${wrong})`;
           const said = [`${colour}, ${tried} tried: ${ROWS[row]}`, ...notes];

@@ -3,8 +3,9 @@ import type { Known } from "./cases.ts";
 import type { HttpClient } from "./client.ts";
 import type { FixedRequest } from "./fixed-request.ts";
 import { wrongOf } from "./http-call.ts";
-import type { Ledger } from "./rows.ts";
+import { nothings } from "./nothing-requests.ts";
 import { strangeTexts } from "./text-requests.ts";
+import { unchanged, type Watched } from "./untouched.ts";
 import { strangeUrls } from "./url-requests.ts";
 import {
   strangeCrons,
@@ -18,13 +19,13 @@ const ANSWER_MS = 20_000;
 
 /**
  * Everything that is tried by hand over HTTP, about the run of a good call: each answer is held against what is
- * right, and a lost connection is wrong.
+ * right, and a lost connection is wrong. Those that must be refused come last, by row: they change nothing.
  */
 export async function sendFixed(
   client: HttpClient,
   known: Known,
   webhookUrl: string,
-  ledger: Ledger,
+  watched: Watched,
 ): Promise<void> {
   const runId = String(known["runId"]);
   const held = { runId, epoch: known["epoch"], grantId: known["grantId"] };
@@ -37,13 +38,23 @@ export async function sendFixed(
     ...strangeCrons(),
     ...strangePositions(runId),
     ...strangeUrls(webhookUrl),
+    ...nothings(runId),
   ];
-  for (const request of requests) ledger.tried(request.row, await wrongOfFixed(client, request));
+  const send = async (some: readonly FixedRequest[]) => {
+    for (const one of some) watched.ledger.tried(one.row, await wrongOfFixed(client, one));
+  };
+  const mustBeRefused = ({ right }: FixedRequest) => right.every((status) => status >= 400);
+  await send(requests.filter((one) => !mustBeRefused(one)));
+  const refused = requests.filter(mustBeRefused);
+  for (const row of new Set(refused.map((one) => one.row)))
+    await unchanged(watched, row, "refused requests", () =>
+      send(refused.filter((one) => one.row === row)),
+    );
 }
 
 async function wrongOfFixed(
   client: HttpClient,
-  { title, method, path, headers, body, right }: FixedRequest,
+  { title, method, path, headers, body, right, says = "" }: FixedRequest,
 ): Promise<string | undefined> {
   const about = `${title} (${method} ${path.slice(0, 80)})`;
   const since = performance.now();
@@ -57,6 +68,8 @@ async function wrongOfFixed(
     if (wrong !== undefined) return `${about}: ${wrong}`;
     if (!right.includes(answer.status))
       return `${about}: ${answer.status} instead of ${right.join(" or ")}: ${answer.text.slice(0, 200)}`;
+    if (!answer.text.includes(says))
+      return `${about}: no ${says} in the answer ${answer.text.slice(0, 200)}`;
     return ms > ANSWER_MS ? `${about}: the answer took ${Math.round(ms)} ms` : undefined;
   } catch (error) {
     return `${about}: no answer (${String(error)})`;

@@ -1,23 +1,25 @@
 import type { Stage, StageContext, StageResult } from "../stage.ts";
-import { forgedEvents } from "./event-lines.ts";
+import { forgedEvents, readBeyond } from "./event-lines.ts";
 import { goodInput } from "./good-input.ts";
 import { ECHO_MARK } from "./hostile.ts";
 import { type InputWorld, openInputWorld } from "./input-world.ts";
 import { strangeLines, strangePosts } from "./messages.ts";
-import { attackOperations, attackTools, watchRefusals } from "./phases.ts";
+import { attackOperations, attackTools, fewestOf, leftOut, watchRefusals } from "./phases.ts";
 import { rawCases } from "./raw-cases.ts";
 import { speakAll } from "./raw-sockets.ts";
-import { roundTrip } from "./round-trip.ts";
+import { keptElsewhere, roundTrip } from "./round-trip.ts";
 import { confusedMethods, confusedPaths, unknownIds } from "./routes.ts";
 import { sendFixed } from "./send-fixed.ts";
 import { idleClients, lateBody, slowRequests } from "./slow-clients.ts";
+import { unchanged } from "./untouched.ts";
 import { type Vitals, watchVitals } from "./vitals.ts";
 
 /** What the server may take under attack. */
 const P99_MS = 250;
 const PEAK_MB = 1024;
 
-const CASES_IN_ALL = 2000;
+/** Of each operation and of each tool, each way: all of them when the round is full, or what there is time for. */
+const CASES = 2000;
 /** As long as a server waits for a whole request. */
 const REQUEST_MS = 60_000;
 
@@ -41,37 +43,40 @@ export const stage: Stage = {
 async function attacked(context: StageContext, world: InputWorld): Promise<StageResult> {
   const { seed, budgetMs, full, told } = context;
   const { ledger, target, server } = world;
-  const began = Date.now();
-  const share = (part: number) => (full ? Number.POSITIVE_INFINITY : began + budgetMs * part);
+  const ends = Date.now() + budgetMs;
   const known = await goodInput(target.execute, { name: "runs.get" }, target);
   const caller = { authorization: `Bearer ${world.key}`, runId: String(known["runId"]) };
-
-  const untouched = await watchRefusals(world, { cases: full ? 100 : 30, until: share(0.25) });
-  told(`${untouched.refused} refused calls looked at one by one`);
   const vitals = watchVitals(server.url, server.pid);
   const slow = slowRequests(server.url, caller, ledger, full || budgetMs >= REQUEST_MS);
   slow.catch(() => {}); // awaited below
-  const cases = full ? CASES_IN_ALL : 1000;
-  const operations = await attackOperations(world, { cases, until: share(0.5) });
+  // First, while hardly anything is in the store that could change by itself.
+  await byHand(world, caller, known);
+  told(`${ledger.count()} cases by hand`);
+  const [began, left] = [Date.now(), ends - Date.now()];
+  const share = (part: number) => (full ? Number.POSITIVE_INFINITY : began + left * part);
+  const untouched = await watchRefusals(world, { cases: full ? 100 : 30, until: share(0.25) });
+  told(`${untouched.refused} refused calls looked at one by one`);
+  const operations = await attackOperations(world, { cases: CASES, until: share(0.55) });
   told(`${operations.tried} cases over HTTP`);
   const { tried, problem } = await roundTrip(target.client, target.execute, {
     ...{ seed, cases: full ? 1000 : 150, webhookUrl: target.webhookUrl },
   });
   for (let n = 0; n < tried; n++) ledger.tried("B6", n === 0 ? problem : undefined);
-  await byHand(world, caller, known);
-  told(`${ledger.count()} cases in all; now the tools`);
-  const tools = await attackTools(world, { cases, until: share(0.95) });
+  const tools = await attackTools(world, { cases: CASES, until: share(0.95) });
   await slow;
   const health = await vitals();
   await judge(world, health);
+  if (full) world.problems.push(...leftOut(ledger, CASES, [operations, tools]));
   return {
-    tried: ledger.count() + operations.tried + tools.tried + untouched.refused,
+    tried: ledger.count() + operations.tried + untouched.refused, // those of tools are in the ledger
     promises: {},
     problems: [...world.problems, ...ledger.problems],
     facts: {
       ...ledger.facts(),
       "cases over HTTP": `${operations.tried} (${operations.admitted} admitted, ${operations.refused} refused)`,
       "cases of tools": `${tools.tried} (${tools.admitted} admitted, ${tools.refused} refused)`,
+      "fewest cases for one operation": fewestOf(operations),
+      "fewest cases for one tool": fewestOf(tools),
       "refused calls that changed nothing": untouched.refused,
       "changes by something else meanwhile": untouched.unrepeated,
       "health p50, p99, max in ms": `${health.p50Ms}, ${health.p99Ms}, ${health.maxMs} of ${health.probes}`,
@@ -90,16 +95,31 @@ async function byHand(
 ): Promise<void> {
   const { ledger, target, server } = world;
   const { client, execute, webhookUrl } = target;
-  await sendFixed(client, known, webhookUrl, ledger);
-  await unknownIds(client, execute, webhookUrl, ledger);
-  await confusedMethods(client, ledger);
-  await confusedPaths(client, caller.runId, ledger);
-  await speakAll(server.url, rawCases(caller), ledger);
-  await lateBody(server.url, caller, ledger);
+  await sendFixed(client, known, webhookUrl, world);
+  await unknownIds(client, execute, webhookUrl, world);
+  await unchanged(world, "B17", "other methods and paths", async () => {
+    await confusedMethods(client, ledger);
+    await confusedPaths(client, caller.runId, ledger);
+  });
+  const raw = rawCases(caller);
+  const writing = raw.filter(({ writes }) => writes);
+  await speakAll(server.url, writing, ledger);
+  await unchanged(world, "B3", "bytes on sockets", async () => {
+    await speakAll(
+      server.url,
+      raw.filter((one) => !writing.includes(one)),
+      ledger,
+    );
+    await lateBody(server.url, caller, ledger);
+  });
+  await unchanged(world, "B23", "messages that are none", async () => {
+    await strangePosts(client, world.stranger, world.overHttp.sessionHeaders, ledger);
+    await strangeLines(world.overStdio, ledger);
+  });
   await idleClients(server.url, caller, client, ledger);
+  await readBeyond(server.url, caller, ledger);
   await forgedEvents(client, execute, webhookUrl, ledger);
-  await strangePosts(client, world.stranger, world.overHttp.sessionHeaders, ledger);
-  await strangeLines(world.overStdio, ledger);
+  await keptElsewhere(target, world.stranger, ledger);
   ledger.note("B16", "not applicable: ids of another namespace, there are none");
   ledger.note("B18", "one parser, so nobody reads it otherwise: the last member counts");
   ledger.note(

@@ -1,3 +1,4 @@
+import type { AnyOperation } from "@tidebase/core";
 import fc from "fast-check";
 import { ALL_TOOLS } from "../../mcp-server/src/tools/index.ts";
 import { checkFor } from "./attack.ts";
@@ -5,7 +6,8 @@ import { type Case, casesOf, inputOf, type Known, shapeOf } from "./cases.ts";
 import { type Execute, goodInput } from "./good-input.ts";
 import type { McpClient, RpcAnswer } from "./mcp-client.ts";
 
-type Tool = (typeof ALL_TOOLS)[number];
+/** One of them. */
+export type Tool = (typeof ALL_TOOLS)[number];
 
 /** Every tool there is. */
 export const TOOLS: readonly Tool[] = ALL_TOOLS;
@@ -24,23 +26,39 @@ export async function goodArguments(
   { name }: Pick<Tool, "name">,
   webhookUrl: string,
 ): Promise<Known> {
-  const step = name === "tidebase_review_step" || name === "tidebase_fork_run";
-  const known = await goodInput(execute, { name: step ? "steps.get" : "runs.get" }, { webhookUrl });
+  const known = await goodInput(execute, { name: MADE_FOR[name] ?? "runs.get" }, { webhookUrl });
   const lease = { runId: known["runId"], epoch: known["epoch"], grantId: known["grantId"] };
   if (name === "tidebase_recover_run")
     await execute("runs.fail", { ...lease, error: { message: "m" } });
-  if (name === "tidebase_manage_queue") return { queue: "q/1", action: "pause", dryRun: true };
+  if (name === "tidebase_manage_queue") return { queue: "q/1", ...PAUSE };
   if (name === "tidebase_manage_schedule") {
     await execute("schedules.put", { name: "nightly", workflow: "w", cron: "@yearly" });
-    return { name: "nightly", action: "pause", dryRun: true };
+    return { name: "nightly", queue: undefined, ...PAUSE };
   }
   const { run } = await execute("runs.get", { runId: lease.runId });
   const asOf = (run as { lastSeq: number }).lastSeq;
   const common = { ...known, limit: 5, from: undefined, edit: undefined, timeoutMs: 5, asOf };
-  if (name === "tidebase_resolve_gate") return { ...common, proposedDecision: "approved" };
+  const { secret } = known["proof"] as { readonly secret: string };
+  if (name === "tidebase_resolve_gate")
+    return { ...common, proposedDecision: "approved", approvalCode: secret };
   if (name.startsWith("tidebase_list_")) return { ...common, ...UNFILTERED };
   return { ...common, ...WHOLE };
 }
+
+/** What other actions take has no place in a pause. */
+const PAUSE = {
+  ...{ action: "pause", dryRun: true, concurrency: undefined, keyConcurrency: undefined },
+  ...{ ratePerMinute: undefined, workflow: undefined, failureClass: undefined, search: undefined },
+  ...{ until: undefined, idempotencyKey: undefined, cron: undefined, timezone: undefined },
+  ...{ input: undefined, catchUp: undefined, overlap: undefined },
+};
+
+/** The operation whose good input a tool needs. */
+const MADE_FOR: Readonly<Record<string, AnyOperation["name"]>> = {
+  tidebase_resolve_gate: "gates.redeem",
+  tidebase_review_step: "steps.review",
+  tidebase_fork_run: "steps.get",
+};
 
 const UNFILTERED = {
   status: undefined,
@@ -83,7 +101,7 @@ export async function callTool(
     });
     const wrong = wrongOfTool(answer);
     if (wrong !== undefined) throw new Error(wrong);
-    if (answer.error === undefined && answer.result?.["isError"] !== true) counts.admitted += 1;
+    if (isAdmitted(answer)) counts.admitted += 1;
     else counts.refused += 1;
   });
   const result = await checkFor(property, seed, { cases, ms });
@@ -94,12 +112,12 @@ export async function callTool(
   return {
     tried: result.numRuns,
     ...counts,
-    problem: `${tool.name} (${where}): ${error} for ${shown}`,
+    problem: `(${where}) ${error} for ${shown}`,
   };
 }
 
 /** Arguments that are no object at all are sent as they are. */
-function argumentsOf(one: Case, known: Known): unknown {
+export function argumentsOf(one: Case, known: Known): unknown {
   if (one.text === undefined) return inputOf(one, known);
   try {
     return JSON.parse(one.text);
@@ -108,14 +126,17 @@ function argumentsOf(one: Case, known: Known): unknown {
   }
 }
 
+/** Whether the tool did what it was called for. */
+export function isAdmitted({ result, error }: RpcAnswer): boolean {
+  return error === undefined && result?.["isError"] !== true;
+}
+
 /** What is wrong with the answer to a call; undefined when it is a result or says what to mend. */
 export function wrongOfTool({ result, error }: RpcAnswer): string | undefined {
   if (error !== undefined) {
     const { code } = error;
     const known = typeof code === "number" && code <= -32_000 && code !== -32_603;
-    return known || isOfTheProtocol(error)
-      ? undefined
-      : `an error ${JSON.stringify(error).slice(0, 300)}`;
+    return known ? undefined : `an error ${JSON.stringify(error).slice(0, 300)}`;
   }
   if (result === undefined) return "neither a result nor an error";
   const { isError, content, structuredContent } = result as Record<string, unknown>;
@@ -126,11 +147,6 @@ export function wrongOfTool({ result, error }: RpcAnswer): string | undefined {
   if (typeof code !== "string")
     return `an error without a code ${JSON.stringify(content).slice(0, 300)}`;
   return code === "internal" ? `the error ${JSON.stringify(content).slice(0, 300)}` : undefined;
-}
-
-/** The MCP SDK's own refusal of a request whose shape is wrong; `messages.ts` holds it against its code. */
-function isOfTheProtocol({ message }: NonNullable<RpcAnswer["error"]>): boolean {
-  return typeof message === "string" && message.includes('"params"');
 }
 
 /** The error that a tool answered, if it did. */

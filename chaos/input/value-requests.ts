@@ -34,11 +34,25 @@ const MOMENTS = [
   ...["2026-06-30T23:59:60Z", "yesterday", "2026-01-01T00:00:00"],
 ];
 
-/** Instants that never were, and spans of nothing or of for ever. */
+/** Of these none is an instant that a store keeps. */
+const ABSURD = ["1969-12-31T23:59:59Z", "9000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"];
+
+/** Instants that never were, and spans of nothing or of for ever. What is past is due at once. */
 export function strangeMoments({ runId, ...fence }: Held): FixedRequest[] {
+  const later = `/v1/runs/${runId}/deadline`;
+  const job = (runAt: string) => ({ items: [{ workflow: "w", queue: "past", runAt }] });
   const timers = `/v1/runs/${runId}/timers`;
   const timer = (more: object) => ({ ...fence, name: "t", ...more });
   return [
+    ...[...MOMENTS, ...ABSURD].map((runAt) =>
+      post("B14", `runAt ${runAt}`, "/v1/runs/enqueue", job(runAt), [400]),
+    ),
+    ...ABSURD.map((until) => post("B14", `until ${until}`, timers, timer({ until }), [400])),
+    ...[1e18, -1, 0, 0.5].map((deadlineMs) =>
+      post("B14", `another deadline ${deadlineMs}`, later, { ...fence, deadlineMs }, [400]),
+    ),
+    post("B14", "runAt in the past", "/v1/runs/enqueue", job("1970-01-01T00:00:00Z"), [200]),
+    post("B14", "until in the past", timers, timer({ until: "1970-01-01T00:00:00Z" }), [200]),
     ...MOMENTS.map((at) => get("B14", `since ${at}`, `/v1/runs?since=${encode(at)}`, [400])),
     ...MOMENTS.map((until) => post("B14", `until ${until}`, timers, timer({ until }), [400])),
     ...[1e18, -1, 0.5, "1"].map((ms) => post("B14", `${ms} ms`, timers, timer({ ms }), [400])),

@@ -1,3 +1,4 @@
+import { shuffled } from "../random.ts";
 import { ACT_NAMES, ACTS, type ActName } from "./operations.ts";
 import type { Case } from "./stand.ts";
 import { STARTS, type Wanted } from "./starts.ts";
@@ -21,7 +22,16 @@ export function everyCase(): Case[] {
 /** They give the lease to somebody else, and these go by it. */
 const TAKEN: readonly string[] = ["begin", "claim"];
 const HELD: readonly string[] = [
-  ...["heartbeat", "complete step", "fail step", "complete", "fail", "release", "suspend"],
+  ...[
+    "heartbeat",
+    "complete step",
+    "fail step",
+    "write state",
+    "complete",
+    "fail",
+    "release",
+    "suspend",
+  ],
 ];
 
 /**
@@ -29,14 +39,13 @@ const HELD: readonly string[] = [
  * they are few, and where there is no time for all they would seldom be among the first.
  */
 export function dealt(cases: readonly Case[], random: (below: number) => number): Case[] {
-  const shuffled = (some: readonly Case[]): Case[] => {
-    const left = [...some];
-    return some.flatMap(() => left.splice(random(left.length), 1));
-  };
   const isTaken = ({ names }: Case) =>
     names.some((name) => TAKEN.includes(name)) && names.some((name) => HELD.includes(name));
-  const taken = shuffled(cases.filter(isTaken));
-  const others = shuffled(cases.filter((one) => !isTaken(one)));
+  const taken = shuffled(cases.filter(isTaken), random);
+  const others = shuffled(
+    cases.filter((one) => !isTaken(one)),
+    random,
+  );
   const longer = Math.max(taken.length, others.length);
   return Array.from({ length: longer }, (_, n) => [taken[n], others[n]])
     .flat()
@@ -53,6 +62,7 @@ function wantedBy(names: readonly ActName[]): Wanted {
   return {
     isRisky: isJudged || has("fail step", "review"),
     isOverdue: has("pass deadlines", "set deadline"),
+    isExpired: has("drop unclaimed"),
     isSlept: has("wake sleepers"),
     isGateOver: has("expire gates"),
     isAged: has("retention"),

@@ -26,6 +26,7 @@ interface Row {
   child: string | null;
   signals: number;
   forks: number;
+  versions: number[];
   rows: number;
   events: [number, string, number | null][];
 }
@@ -39,8 +40,10 @@ const READ = `select r.status, r.queue is not null as has_queue, r.epoch::int as
       where e.parent_run_id = x.run_id) as child,
     (select count(*)::int from tidebase.signals s where s.run_id = x.run_id) as signals,
     (select count(*)::int from tidebase.runs f where f.forked_from_run_id = x.run_id) as forks,
+    array(select v.version::int from tidebase.versions v where v.run_id = x.run_id order by 1) as versions,
     (select count(*)::int from tidebase.events e where e.run_id = x.run_id)
       + (select count(*)::int from tidebase.steps e where e.run_id = x.run_id)
+      + (select count(*)::int from tidebase.versions e where e.run_id = x.run_id)
       + (select count(*)::int from tidebase.gates e where e.run_id = x.run_id) as rows,
     coalesce((select json_agg(json_build_array(e.seq, e.type, e.data -> 'epoch') order by e.seq)
       from tidebase.events e where e.run_id = x.run_id), '[]') as events
@@ -63,7 +66,16 @@ export async function readRun(
       isGone: row.status === null,
       status: row.status ?? "",
       ...{ hasQueue: row.has_queue, epoch, grant, isLive: row.is_live && row.status === "running" },
-      ...{ attempts, failureClass: row.failure_class, step, gate, child, signals, forks },
+      ...{
+        attempts,
+        failureClass: row.failure_class,
+        step,
+        gate,
+        child,
+        signals,
+        forks,
+        versions: row.versions.length,
+      },
       waits: [...new Set((row.waits ?? []).map((wait) => wait.replace(/_.*/, "")))].sort(),
       events: row.events.filter(([seq]) => seq > since).map(([, type]) => type),
     },
@@ -78,7 +90,7 @@ const ENDS = ["run.completed", "run.cancelled"];
 const DECISIONS = ["gate.resolved", "gate.expired"];
 
 /** What no order of anything may break. */
-function broken({ events, last_seq, status, has_lease, epoch }: Row): string[] {
+function broken({ events, last_seq, status, has_lease, epoch, versions }: Row): string[] {
   const problems: string[] = [];
   const told = (isBroken: boolean, sentence: string) => isBroken && problems.push(sentence);
   const types = events.map(([, type]) => type);
@@ -98,6 +110,10 @@ function broken({ events, last_seq, status, has_lease, epoch }: Row): string[] {
     `after ${types[end]} came ${types.slice(end + 1).join(", ")}`,
   );
   told(end >= 0 && types[end] !== `run.${status}`, `after ${types[end]} it is ${status}`);
+  told(
+    versions.some((version, n) => version !== n + 1),
+    `versions of its state are not numbered from 1: ${versions}`,
+  );
   told(types.filter((type) => DECISIONS.includes(type)).length > 1, "a gate was decided twice");
   told(has_lease !== (status === "running"), `a ${status} run and its lease do not agree`);
   return problems;

@@ -24,6 +24,8 @@ export interface Run {
   readonly waits: readonly string[];
   readonly signals: number;
   readonly forks: number;
+  /** The versions of its state. */
+  readonly versions: number;
   /** Types of the events since the start. */
   readonly events: readonly string[];
 }
@@ -39,6 +41,8 @@ export interface Circumstances {
   readonly isSlept: boolean;
   /** The time of its open gate is over. */
   readonly isGateOver: boolean;
+  /** It is queued, and nobody has claimed it in time. */
+  readonly isExpired: boolean;
   /** It ended longer ago than things are kept. */
   readonly isAged: boolean;
 }
@@ -140,9 +144,9 @@ export function outcomes(start: State, acts: readonly Act[]): Outcome[] {
 export function shown(run: Run): string {
   if (run.isGone) return JSON.stringify({ isGone: true });
   const { isGone: _, status, hasQueue, epoch, grant, isLive, attempts, failureClass } = run;
-  const { step, gate, child, waits, signals, forks, events } = run;
+  const { step, gate, child, waits, signals, forks, versions, events } = run;
   return JSON.stringify({
     ...{ status, hasQueue, epoch, grant, isLive, attempts, failureClass },
-    ...{ step, gate, child, waits: [...waits].sort(), signals, forks, events },
+    ...{ step, gate, child, waits: [...waits].sort(), signals, forks, versions, events },
   });
 }

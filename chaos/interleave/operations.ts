@@ -137,6 +137,13 @@ const acts = {
       return said(caller, "steps.fail", { items }, first);
     },
   },
+  "write state": {
+    moves: [worker.writeState],
+    call: (caller, run) => {
+      const input = { ...leaseOf(run), stream: "main", kind: "set", value: 1 };
+      return said(caller, "state.write", input, ({ version }) => `version ${version}`);
+    },
+  },
   complete: {
     moves: [worker.complete],
     call: (caller, run) => said(caller, "runs.complete", { items: [leaseOf(run)] }, first),
@@ -218,6 +225,7 @@ const acts = {
   },
   "lose workers": sweeps("lost_workers", outside.loseWorkers),
   "pass deadlines": sweeps("deadlines", outside.passDeadlines),
+  "drop unclaimed": sweeps("unclaimed_runs", outside.dropUnclaimed),
   "wake sleepers": sweeps("due_waits", outside.wakeSleepers),
   "expire gates": sweeps("expired_gates", outside.expireGates),
   retention: {

@@ -163,6 +163,12 @@ export const passDeadlines = sweep(
   "cancelled",
 );
 
+export const dropUnclaimed = sweep(
+  ({ status, isExpired }) => status === "queued" && isExpired,
+  cancelled,
+  "cancelled",
+);
+
 export const wakeSleepers = sweep(
   ({ status, isSlept }) => status === "waiting" && isSlept,
   (state) => happened(state, "timer", "timer.fired"),

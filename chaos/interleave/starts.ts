@@ -78,12 +78,13 @@ export async function prepare(bench: Bench, start: Start, wanted: Wanted): Promi
   const grants = new Map([[HOLDER, "holder"]]);
   const { run, lastSeq, broken } = await readRun(bench, ids, { since: Infinity, grants });
   if (broken.length > 0) throw new Error(`${start}: ${broken.join("; ")}`);
-  const { hasChild: _, isAged, ...circumstances } = wanted;
+  const { hasChild: _, isAged, isExpired, ...circumstances } = wanted;
   const isEnded = ["completed", "cancelled", "failed"].includes(run.status);
   const state: State = {
     ...run,
     ...circumstances,
     isAged: isAged && isEnded,
+    isExpired: isExpired && start.startsWith("queued"),
     maxAttempts: start === "last attempt lapsed" ? 1 : 2,
   };
   const original = await takeOut(bench, ids);
@@ -171,6 +172,10 @@ const FAILURE = { error: { name: "Error", message: "no" }, retryable: false };
 async function settle({ query }: Bench, runId: string, wanted: Wanted): Promise<void> {
   const texts = [
     [wanted.isOverdue, "runs set deadline_at = tidebase.now() - interval '1 hour' where true"],
+    [
+      wanted.isExpired,
+      "runs set expires_at = tidebase.now() - interval '1 hour' where status = 'queued'",
+    ],
     [wanted.isSlept, "timers set due_at = tidebase.now() - interval '1 hour' where true"],
     [
       wanted.isSlept,

@@ -50,10 +50,10 @@ export const begin: Move = (state, { grant }) => {
 };
 
 export const claim: Move = (state, { grant }) => {
-  const { isGone, status, epoch, hasQueue, isOverdue } = state;
+  const { isGone, status, epoch, hasQueue, isOverdue, isExpired } = state;
   if (!isGone && hasQueue && status === "running" && state.grant === grant)
     return { state, answer: `begun ${epoch}` };
-  return isGone || status !== "queued" || isOverdue
+  return isGone || status !== "queued" || isOverdue || isExpired
     ? { state, answer: "nothing" }
     : begun(state, grant);
 };
@@ -62,6 +62,12 @@ export const heartbeat = fenced((state) => ({
   state: changed(state, { isLive: true }),
   answer: "held",
 }));
+
+export const writeState = fenced((state) => {
+  const versions = state.versions + 1;
+  const written = changed(state, { versions, isLive: true }, "state.set");
+  return { state: written, answer: `version ${versions}` };
+});
 
 /** Settled steps answer with what they are. */
 export const completeStep = fenced((state) => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { PROVES_NOTHING } from "../crash-points/tally.ts";
 import { inherited } from "../world/config.ts";
 import { harness } from "../world/leftovers.ts";
 import type { Look } from "./mutant.ts";
@@ -98,18 +99,22 @@ function listen(child: ChildProcess, look: Look) {
 const PROGRESS: Readonly<Record<string, RegExp>> = {
   trials: /^trials: seed \d+: (C\d+.*)\n/m,
   interleave: /^interleave: (problems with .+)\n/m,
-  "crash-points": /^crash-points: (\S+ at .+\): .+)\n/m,
+  "crash-points": /^crash-points: ((?:sweep )?\S+ at \d+:\w+ \(.+\): .+)\n/m,
 };
+
+/** How a problem begins when the stage could not try what it was to try. */
+const UNTRIED = ["seed \\d+: it threw", PROVES_NOTHING].join("|");
 
 /**
  * The first thing found, in the harness's own words: a test that failed, a check that was violated in a trial, a problem
- * of a stage. A trial that is invalid, or a stage that threw, has found nothing.
+ * of a stage. A trial that is invalid, a stage or a trial that threw, processes that did not die where they were to, and a
+ * test file that could not be run have found nothing.
  */
-function findingIn(said: string, look: Look): string | undefined {
-  if ("profile" in look) return /^ *FAIL +(.+)\n/m.exec(said)?.[1];
+export function findingIn(said: string, look: Look): string | undefined {
+  if ("profile" in look) return /^ *FAIL +(.+ > .+)\n/m.exec(said)?.[1];
   const early = PROGRESS[look.stage]?.exec(said)?.[1];
   if (early !== undefined || look.stage === "trials") return early?.slice(0, WORDS);
-  const problem = new RegExp(`^${look.stage}: ✗ (?!seed \\d+: it threw)(.+)\\n`, "m");
+  const problem = new RegExp(`^${look.stage}: ✗ (?!${UNTRIED})(.+)\\n`, "m");
   return problem.exec(said)?.[1]?.slice(0, WORDS);
 }
 

@@ -116,7 +116,7 @@ const sessionLock: Mutant = {
         if (claimed.length > 0`,
     },
   ],
-  looks: [{ profile: "twice" }, { profile: "pgbouncer" }, trials()],
+  looks: [{ profile: "pgbouncer" }, { profile: "twice" }, trials()],
 };
 
 /** The next idle connection that Postgres ends takes the whole process with it. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { World } from "../world/world.ts";
 import type { Blow, Fault, Random } from "./fault.ts";
 import { repeating, serversWork, until } from "./seen.ts";
@@ -96,7 +97,7 @@ async function postgresRestarted(world: World, random: Random): Promise<Blow> {
   const { postgres } = world;
   const before = await postgres.pid();
   const downMs = random(3000);
-  await postgres.restart(downMs);
+  await postgres.restart(() => delay(downMs));
   if ((await postgres.pid()) === before) throw new Error("Postgres was not restarted.");
   return {
     told: `Postgres was away for ${downMs} ms and the time of its recovery`,

@@ -1,108 +1,67 @@
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { mkdir, open, readlink, rm, rmdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readdir, rm, stat, symlink } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
-import { mounted } from "../world/leftovers.ts";
-import { ownMark } from "../world/lost-mounts.ts";
 import type { World } from "../world/world.ts";
-import type { Fault } from "./fault.ts";
+import type { Blow, Fault } from "./fault.ts";
 import { stateOfFailure, withHostile } from "./hostile-client.ts";
 import { serversWork, until } from "./seen.ts";
+import { dataFolder, mountDisk, type SmallDisk } from "./small-disk.ts";
 
 const run = promisify(execFile);
 
 /** Besides what the table has already. */
 const ROOM_BYTES = 4 * 1024 * 1024;
-const PIECE = new Uint8Array(64 * 1024);
 const DISK_FULL = "53100";
 const TABLE_IN_USE = "55P03";
 /** Every change of a run writes to it. */
 const TABLE = "tidebase.events";
 const SOMETHING =
   "insert into hostile_probe select repeat(md5(i::text), 200) from generate_series(1, 200) i";
+/** Besides the segments that the log has already: what comes to it until it is moved. */
+const LOG_ROOM_BYTES = 64 * 1024 * 1024;
+/** Segments that are kept for later are written to first. */
+const NEXT_SEGMENT = "select pg_logical_emit_message(false, 'chaos', ''), pg_switch_wal()";
 
-/** A small disk of the trial's, mounted where its Postgres can reach it. */
-interface Disk {
-  readonly path: string;
-  readonly tablespace: string;
-  readonly ballast: string;
-  /** Called when it is mounted no more. */
-  forget(): void;
-}
-
-/**
- * F20: the data disk is full, by a tablespace on a tmpfs with something else in it; the log's disk is not. Needs root, who may
- * mount; throws where that is refused.
- */
+/** F20: the disk of a table is full, or that of Postgres's log: a tmpfs with something else in it. */
 export const diskFault: Fault = {
   id: "F20",
-  title: "data disk full",
+  title: "disk full: of the data, or of Postgres's log",
   lastsMs: 3000,
-  async fire(world) {
-    const disk = await mountDisk(world);
-    const heal = async (): Promise<void> => {
-      await unmountDisk(world, disk);
-      await serversWork(world);
-    };
-    try {
-      await withHostile(world, async (client) => {
-        await client.query(`create tablespace ${disk.tablespace} location '${disk.path}'`);
-        await client.query("set lock_timeout = '1s'");
-        await until(`${TABLE} is moved`, async () => {
-          const moved = client.query(`alter table ${TABLE} set tablespace ${disk.tablespace}`);
-          return (await stateOfFailure(moved)) !== TABLE_IN_USE;
-        });
-        await client.query(`create table hostile_probe (x text) tablespace ${disk.tablespace}`);
-        await fill(disk.ballast);
-        const state = await stateOfFailure(client.query(SOMETHING));
-        if (state !== DISK_FULL) throw new Error(`The disk was not full: ${state}.`);
-      });
-    } catch (error) {
-      await heal();
-      throw error;
-    }
-    return { told: `the disk of ${TABLE} was full`, heal };
-  },
+  fire: (world, random) => (random(2) === 0 ? dataFull(world) : logFull(world)),
 };
 
-async function mountDisk(world: World): Promise<Disk> {
-  const postmaster = `/proc/${await world.postgres.pid()}`;
-  const { uid, gid } = await stat(postmaster);
-  const name = `small_${randomUUID().slice(0, 8)}`;
-  const path = join(dirname(await readlink(`${postmaster}/cwd`)), name); // next to its data
+async function dataFull(world: World): Promise<Blow> {
   const [row] = await world.query(`select pg_total_relation_size('${TABLE}')::float8 as bytes`);
-  const bytes = Number(row?.["bytes"]) + ROOM_BYTES;
-  await mkdir(path);
-  const forget = mounted(path); // before it is: it may all end meanwhile
+  const disk = await mountDisk(world, Number(row?.["bytes"]) + ROOM_BYTES);
+  const tablespace = disk.name;
+  const heal = async (): Promise<void> => {
+    await leaveDisk(world, disk);
+    await serversWork(world);
+  };
   try {
-    const options = `size=${bytes},mode=0700,uid=${uid},gid=${gid}`;
-    await run("mount", ["-t", "tmpfs", "-o", options, await ownMark(), path]);
-  } catch (cause) {
-    forget();
-    await rmdir(path);
-    throw new Error("No small disk can be mounted here: that takes root.", { cause });
-  }
-  return { path, tablespace: name, ballast: join(path, "ballast"), forget };
-}
-
-async function fill(path: string): Promise<void> {
-  const file = await open(path, "w");
-  try {
-    for (;;) await file.write(PIECE);
+    await withHostile(world, async (client) => {
+      await client.query(`create tablespace ${tablespace} location '${disk.path}'`);
+      await client.query("set lock_timeout = '1s'");
+      await until(`${TABLE} is moved`, async () => {
+        const moved = client.query(`alter table ${TABLE} set tablespace ${tablespace}`);
+        return (await stateOfFailure(moved)) !== TABLE_IN_USE;
+      });
+      await client.query(`create table hostile_probe (x text) tablespace ${tablespace}`);
+      await disk.fill();
+      const state = await stateOfFailure(client.query(SOMETHING));
+      if (state !== DISK_FULL) throw new Error(`The disk was not full: ${state}.`);
+    });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-  } finally {
-    await file.close();
+    await heal();
+    throw error;
   }
+  return { told: `the disk of ${TABLE} was full`, heal };
 }
 
 /** Room first: then everything can be moved back. */
-async function unmountDisk(
-  world: World,
-  { path, tablespace, ballast, forget }: Disk,
-): Promise<void> {
-  await rm(ballast, { force: true });
+async function leaveDisk(world: World, disk: SmallDisk): Promise<void> {
+  await disk.makeRoom();
   await withHostile(world, async (client) => {
     await client.query("set lock_timeout = '1s'");
     await client.query("drop table if exists hostile_probe");
@@ -111,11 +70,56 @@ async function unmountDisk(
       return (await stateOfFailure(moved)) !== TABLE_IN_USE;
     });
     await until("the small disk is left", async () => {
-      const dropped = client.query(`drop tablespace if exists ${tablespace}`);
+      const dropped = client.query(`drop tablespace if exists ${disk.name}`);
       return (await stateOfFailure(dropped)) === undefined; // others still have files of it open
     });
   });
-  await run("umount", [path]);
-  forget();
-  await rmdir(path);
+  await disk.unmount();
+}
+
+/** Postgres cannot go on without its log: it ends, and stays away while there is no room. */
+async function logFull(world: World): Promise<Blow> {
+  const { postgres } = world;
+  const log = join(await dataFolder(world), "pg_wal");
+  const disk = await mountDisk(world, (await sizeOf(log)) + LOG_ROOM_BYTES);
+  const there = join(disk.path, "pg_wal");
+  const heal = async (): Promise<void> => {
+    await disk.makeRoom();
+    await postgres.restart(async () => {
+      await rm(log); // the link, when it was made
+      await moveFolder(there, log);
+      await disk.unmount();
+    });
+    await serversWork(world);
+  };
+  await postgres.restart(async () => {
+    await moveFolder(log, there);
+    await symlink(there, log);
+  });
+  try {
+    await disk.fill();
+    await until("Postgres ends without room for its log", () => ends(world));
+  } catch (error) {
+    await heal();
+    throw error;
+  }
+  return { told: "the disk of Postgres's log was full, and Postgres ended", heal };
+}
+
+async function sizeOf(folder: string): Promise<number> {
+  const files = await readdir(folder);
+  const sizes = await Promise.all(files.map(async (file) => (await stat(join(folder, file))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** From disk to disk, with its owner: one is not renamed to the other. */
+async function moveFolder(from: string, to: string): Promise<void> {
+  await run("cp", ["-a", from, to]);
+  await rm(from, { recursive: true });
+}
+
+/** Fills the log up a little more; whether nobody answers. */
+async function ends(world: World): Promise<boolean> {
+  const filled = withHostile(world, (client) => client.query(NEXT_SEGMENT));
+  return (await stateOfFailure(filled)) !== undefined;
 }

@@ -62,7 +62,7 @@ async function everythingKilled(world: World, random: Random): Promise<Blow> {
   await Promise.all(actors.map((actor) => actor.signal("SIGKILL")));
   await Promise.all(names.map(({ name, pid }) => gone(name, pid)));
   const downMs = 100 + random(900);
-  await world.postgres.restart(downMs);
+  await world.postgres.restart(() => delay(downMs));
   if ((await world.postgres.pid()) === postmaster) throw new Error("Postgres was not restarted.");
   return {
     told: `killed ${names.map(({ name }) => name).join(", ")}; Postgres away for ${downMs} ms`,

@@ -1,3 +1,4 @@
+import { shuffled } from "../random.ts";
 import type { Fault, Random } from "./fault.ts";
 import { faults } from "./index.ts";
 
@@ -36,7 +37,7 @@ export function plan(
   const planned: Planned[] = [];
   let [deck, free]: [Fault[], number] = [[], FIRST_MS];
   while (planned.length < count && among.length > 0) {
-    if (deck.length === 0) deck = shuffled(random, among);
+    if (deck.length === 0) deck = shuffled(among, random);
     const fault = deck.pop() as Fault;
     const [before, last] = [planned.at(-2), planned.at(-1)];
     const lasts = Math.round((fault.lastsMs * (75 + random(51))) / 100);
@@ -56,13 +57,4 @@ const endOf = ({ at, lasts }: Planned): number => at + lasts;
 function mayMeet(last: Planned, next: Fault): boolean {
   const [one, other] = [KINDS[last.fault.id], KINDS[next.id]];
   return one !== undefined && other !== undefined && one !== other;
-}
-
-function shuffled(random: Random, among: readonly Fault[]): Fault[] {
-  const deck = [...among];
-  for (let n = deck.length - 1; n > 0; n--) {
-    const other = random(n + 1);
-    [deck[n], deck[other]] = [deck[other] as Fault, deck[n] as Fault];
-  }
-  return deck;
 }

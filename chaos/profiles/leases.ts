@@ -32,9 +32,10 @@ export const lease250ms: Profile = {
   id: "lease-250ms",
   title: "leases of 250 ms that are swept at once",
   edits: [leaseOf("250"), sweeping],
+  control: "lease-control",
 };
 
-/** The same files and the same sweeps with the leases as they are: must be clean, else the others show nothing. */
+/** The same files and the same sweeps with the leases as they are: must be clean, else the shortest show nothing. */
 export const leaseControl: Profile = {
   ...lease1s,
   id: "lease-control",

@@ -12,6 +12,8 @@ export interface Profile {
   readonly edits: readonly Edit[];
   /** What else has to have happened in each file, as `fired()` counts it. */
   readonly fires?: readonly string[];
+  /** The profile whose tests must have passed before this one's are judged: it differs in one thing. */
+  readonly control?: string;
   /** Started before the tests, besides the Postgres of every test run. */
   readonly globalSetup?: string;
   /** The test files, the most telling ones first. */

@@ -16,24 +16,37 @@ export const stage: Stage = {
   async run(context: StageContext): Promise<StageResult> {
     const problems: string[] = [];
     const facts: Record<string, string> = {};
+    const clean = new Set<string>();
     let tried = 0;
     for (const profile of chosen(context)) {
-      const { passed, failures, seconds, starved } = await runProfile(profile, context);
+      const { id, control } = profile;
+      if (control !== undefined && !clean.has(control)) {
+        facts[id] = `not judged: ${control} failed`;
+        context.told(`${id}: ${facts[id]}`);
+        continue;
+      }
+      const ran = await runProfile(profile, context);
+      const { passed, failures, seconds, starved } = ran;
       tried += passed;
       const late = starved.length === 0 ? "" : `, by itself alone: ${starved.join(" ")}`;
-      facts[profile.id] = `${passed} tests in ${seconds} s${late}`;
-      context.told(`${profile.id}: ${passed} passed, ${failures.length} failed in ${seconds} s`);
-      const again = `TIDEBASE_SEED=${context.seed} npx vitest run -c chaos/profiles/${profile.id}.config.ts`;
-      for (const { file, what } of failures)
-        problems.push(`Under ${profile.title}, ${file}: ${what} (${again} ${file})`);
-      if (passed < FEWEST)
-        problems.push(
-          `The profile ${profile.id} shows nothing: ${passed} tests passed (${again}).`,
-        );
+      facts[id] = `${passed} tests in ${seconds} s${late}`;
+      context.told(`${id}: ${passed} passed, ${failures.length} failed in ${seconds} s`);
+      const found = problemsOf(profile, ran, context.seed);
+      problems.push(...found);
+      if (found.length === 0) clean.add(id);
     }
     return { tried, promises: {}, problems, facts };
   },
 };
+
+function problemsOf({ id, title }: Profile, ran: Outcome, seed: number): string[] {
+  const again = `TIDEBASE_SEED=${seed} npx vitest run -c chaos/profiles/${id}.config.ts`;
+  const failed = ran.failures.map(
+    ({ file, what }) => `Under ${title}, ${file}: ${what} (${again} ${file})`,
+  );
+  const idle = `The profile ${id} shows nothing: ${ran.passed} tests passed (${again}).`;
+  return ran.passed < FEWEST ? [...failed, idle] : failed;
+}
 
 /** All of them, or two by the seed: a short lease never without its control arm. */
 function chosen({ full, seed }: StageContext): readonly Profile[] {

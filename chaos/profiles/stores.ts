@@ -70,11 +70,28 @@ export const page1: Profile = {
   },
 };
 
+/** Where each test file gets its database. */
+const DATABASE = "core/test/support/database.ts";
+
 /** A pooler in between: no named statements, no settings of a session, no LISTEN. */
 export const pgbouncer: Profile = {
   id: "pgbouncer",
   title: "through PgBouncer in transaction mode",
-  edits: [],
+  edits: [
+    {
+      file: DATABASE,
+      search: `import { afterAll, beforeAll, expect, inject } from "vitest";`,
+      replace: `import { afterAll, beforeAll, expect, inject } from "vitest";
+import { seenByPgBouncer } from "../../../chaos/profiles/seen-by-pgbouncer.ts";`,
+    },
+    {
+      file: DATABASE,
+      search: "    await Promise.all([core.close(), pool.end()]);",
+      replace: `    await Promise.all([core.close(), pool.end()]);
+    await seenByPgBouncer(name);`,
+    },
+  ],
+  fires: ["statements went through PgBouncer"],
   globalSetup: "chaos/profiles/pgbouncer-setup.ts",
   files: [...RACES, ...SDK],
   telling: 4,

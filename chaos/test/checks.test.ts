@@ -1,5 +1,7 @@
+import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { RECORDED } from "../checks/calls.ts";
 import { firesOf, firstAfter } from "../checks/cron-times.ts";
 import { check, checks, invalid } from "../checks/index.ts";
 import { type Access, unexplained } from "../checks/linear.ts";
@@ -11,9 +13,11 @@ import {
   at,
   DELIVERY,
   type Draft,
+  FAN,
   GATE,
   goodHistory,
   JOB,
+  PART_1,
   PLAIN,
   SCHEDULE,
   SECOND,
@@ -115,16 +119,11 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
     "a run that is completed by another worker than its last holder": (draft) => {
       row(draft, "payloads", "run_id", JOB)["result"] = '{"proc":"worker1.0"}';
     },
-    "an epoch that two processes were answered": (draft) => {
-      for (const proc of ["a.0", "b.0"])
-        addCall(
-          draft,
-          { f: "queues.claim", key: "jobs", proc },
-          {
-            ...{ from: 890, to: 910 },
-            got: { runs: [{ runId: run, epoch: 3 }] },
-          },
-        );
+    "a holder that was not granted the run last": (draft) => {
+      row(draft, "holders", "run_id", JOB)["version"] = "worker1.0";
+    },
+    "a holder of another epoch than was granted last": (draft) => {
+      row(draft, "holders", "run_id", JOB)["epoch"] = 2;
     },
   },
   C3: {
@@ -154,6 +153,25 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
           },
         );
     },
+    "a second run under an idempotency key, whose answer was lost": (draft) => {
+      const asked = { idempotencyKey: "i", runId: run };
+      const lost = { from: 1, to: 2, asked, type: "info" } as const;
+      addCall(draft, { f: "queues.enqueue", key: run }, lost);
+    },
+    "a schedule that one key has triggered twice": (draft) => {
+      for (const id of [run, `run_${PLAIN}`]) {
+        const answered = { asked: { idempotencyKey: "t" }, got: { runId: id } };
+        addCall(
+          draft,
+          { f: "schedules.trigger", key: "each-second" },
+          { from: 1, to: 2, ...answered },
+        );
+      }
+    },
+    "a run that was cancelled and is not there": (draft) => {
+      const got = { status: "cancelled" };
+      addCall(draft, { f: "runs.cancel", key: `run_${uuid(99)}` }, { from: 1, to: 2, got });
+    },
     "a run that was deleted while it was running": (draft) => {
       add(draft, "deleted_runs", { run_id: uuid(98), status: "running" });
     },
@@ -168,6 +186,11 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
     },
     "a decision that stands otherwise in the end": (draft) => {
       row(draft, "gates", "gate_id", GATE)["status"] = "rejected";
+    },
+    "a gate that was decided and is gone, while another's run was deleted": (draft) => {
+      remove(draft, "gates", "gate_id", GATE);
+      event(draft, JOB, 9)["type"] = "signal.sent";
+      add(draft, "deleted_runs", { run_id: uuid(98), status: "completed" });
     },
     "a read after the decision that does not see it": (draft) => {
       addCall(
@@ -231,6 +254,15 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
     "a row that stands for too few instants": (draft) => {
       row(draft, "schedule_fires", "outcome", "skipped")["count"] = 2;
     },
+    "instants that have no row at the end": (draft) => {
+      row(draft, "schedules", "name", "each-second")["next_fire_at"] = at(9000);
+    },
+    "a schedule that has never fired": (draft) => {
+      remove(draft, "schedule_fires", "schedule_id", SCHEDULE);
+      remove(draft, "runs", "schedule_id", SCHEDULE);
+      const schedule = row(draft, "schedules", "name", "each-second");
+      Object.assign(schedule, { next_fire_at: at(1000), paused_at: at(12_000) });
+    },
     "a fire beside a run of the schedule, where it should skip": (draft) => {
       event(draft, TICK_1, 3)["at"] = at(2500);
     },
@@ -264,6 +296,14 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
       const got = { stream: "reader", seq: 12, type: "state.set" };
       addCall(draft, { f: "events.read", key: run }, { from: 1400, to: 1400, got });
     },
+    "a reader who was not told of what was there long before it gave up": (draft) => {
+      const about = { key: `run_${TICK_1}`, workload: "W7" };
+      addCall(draft, { f: "runs.get", ...about }, { from: 1300, to: 1310, got: { lastSeq: 3 } });
+    },
+    "a reader who was told too early that there is no more": (draft) => {
+      const got = { stream: "hasty", seq: 2, over: true };
+      addCall(draft, { f: "events.left", key: `run_${TICK_1}` }, { from: 1250, to: 1250, got });
+    },
     "a reader who is shown what was never committed": (draft) => {
       const got = { stream: "other", seq: 16, type: "state.set" };
       addCall(draft, { f: "events.read", key: run }, { from: 1400, to: 1400, got });
@@ -284,11 +324,11 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
     },
     "a message without a good signature": (draft) => {
       const told = { id: `delivery_${DELIVERY}`, type: "run.completed", runId: `run_${SECOND}` };
-      draft.deliveries.push({ ...told, at: 1700, receiver: "good", signed: false, status: 204 });
+      draft.deliveries.push({ ...told, at: 1700, receiver: "good-a", signed: false, status: 204 });
     },
     "a message that nobody owed": (draft) => {
       const told = { id: `delivery_${uuid(96)}`, type: "run.completed", runId: `run_${SECOND}` };
-      draft.deliveries.push({ ...told, at: 1, receiver: "good", signed: true, status: 204 });
+      draft.deliveries.push({ ...told, at: 1, receiver: "good-a", signed: true, status: 204 });
     },
   },
   C11: {
@@ -350,6 +390,12 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
       const late = { delivery_id: uuid(51), status: "pending", due_at: at(3000) };
       add(draft, "deliveries", { ...message, ...late });
     },
+    "a message that a good receiver is not sent again after a failure": (draft) => {
+      row(draft, "webhooks", "webhook_id", WEBHOOK)["failures"] = 1;
+      const message = { webhook_id: WEBHOOK, run_id: SECOND, seq: 2, type: "run.begun" };
+      const late = { delivery_id: uuid(51), status: "pending", due_at: at(3000) };
+      add(draft, "deliveries", { ...message, ...late });
+    },
     "a schedule that does not fire": (draft) => {
       row(draft, "schedules", "name", "each-second")["paused_at"] = null;
     },
@@ -368,6 +414,46 @@ const BROKEN: Readonly<Record<string, Breaks>> = {
       processes.push({ ...ended, signal: null, stderr });
     },
   },
+  C16: {
+    "a child that was made twice for its name": (draft) => {
+      event(draft, FAN, 4)["data"] = { name: "parts", key: "0", childRunId: `run_${PART_1}` };
+    },
+    "a child without its row": (draft) => {
+      row(draft, "runs", "run_id", SECOND)["parent_run_id"] = JOB;
+    },
+    "a row of a child that is not there": (draft) => {
+      add(draft, "children", { parent_run_id: FAN, name: "left", key: "", child_run_id: uuid(98) });
+    },
+    "a child that was deleted, and its row was not": (draft) => {
+      add(draft, "deleted_runs", { run_id: PART_1, status: "completed" });
+    },
+    "a join before all children had ended": (draft) => {
+      event(draft, FAN, 7)["data"] = event(draft, FAN, 6)["data"];
+    },
+    "a join of another result than a child has": (draft) => {
+      row(draft, "payloads", "run_id", PART_1)["result"] = '{"proc":"worker2.0","made":"n9"}';
+    },
+    "a join that has left one out": (draft) => {
+      row(draft, "steps", "name", "join:parts")["output"] = '[{"proc":"worker2.0","made":"n0"}]';
+    },
+    "a finished fan-out of fewer children than it was to have": (draft) => {
+      remove(draft, "children", "child_run_id", PART_1);
+      remove(draft, "runs", "run_id", PART_1);
+      row(draft, "steps", "name", "join:parts")["output"] =
+        '[{"proc":"worker2.0","made":"n0"},{"status":"failed"}]';
+    },
+    "a finished fan-out that has not joined": (draft) => {
+      remove(draft, "steps", "run_id", FAN);
+    },
+    "more children than a fan-out was to have, before it has joined": (draft) => {
+      row(draft, "runs", "run_id", FAN)["status"] = "waiting";
+      remove(draft, "steps", "run_id", FAN);
+      row(draft, "payloads", "run_id", FAN)["input"] = '{"children":1}';
+    },
+    "a fan-out that tells of fewer results": (draft) => {
+      row(draft, "payloads", "run_id", FAN)["result"] = '{"proc":"worker1.1","made":1}';
+    },
+  },
 };
 
 test("a history in which all went well breaks no promise", () => {
@@ -379,6 +465,13 @@ test("every check has what it is to find", () => {
   const judging = checks.map(({ id }) => id).filter((id) => id !== "C14");
   expect(Object.keys(BROKEN)).toEqual(judging);
   expect(new Set(checks.flatMap(({ promises }) => promises)).size).toBeGreaterThan(15);
+});
+
+test("what checks ask for is what workloads record", () => {
+  const folder = new URL("../workloads/", import.meta.url);
+  const texts = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), "utf8"));
+  const recorded = texts.flatMap((text) => [...text.matchAll(/\bf: "([\w.]+)"/g)]);
+  expect([...new Set(recorded.map(([, name]) => name))].sort()).toEqual([...RECORDED].sort());
 });
 
 describe.each(Object.entries(BROKEN))("%s finds", (id, breaks) => {
@@ -437,6 +530,51 @@ describe("what looks wrong and is not", () => {
         add(draft, "deleted_runs", { run_id: id, status: "failed" });
         const got = { runId: `run_${id}` };
         addCall(draft, { f: "runs.create", key: got.runId }, { from: 1, to: 2, got });
+      },
+    ],
+    [
+      "a gate of a run that retention has deleted",
+      (draft) => {
+        const id = uuid(95);
+        const gone = `gate_${uuid(94)}`;
+        add(draft, "deleted_runs", { run_id: id, status: "completed" });
+        const opened = { from: 1, to: 2, got: { gateId: gone, status: "open" } };
+        addCall(draft, { f: "gates.open", key: `run_${id}` }, opened);
+        const decided = { asked: { decision: "approved" }, got: { decision: "approved" } };
+        addCall(draft, { f: "gates.resolve", key: gone }, { from: 3, to: 4, ...decided });
+      },
+    ],
+    [
+      "a reader who gave up soon after there was more",
+      (draft) => {
+        const about = { key: `run_${TICK_1}`, workload: "W7" };
+        const got = { lastSeq: 3 };
+        addCall(draft, { f: "runs.get", ...about }, { from: 25_000, to: 25_010, got });
+      },
+    ],
+    [
+      "a reader who gave up soon after all was healed",
+      (draft) => {
+        const about = { key: `run_${TICK_1}`, workload: "W7" };
+        addCall(draft, { f: "runs.get", ...about }, { from: 1300, to: 1310, got: { lastSeq: 3 } });
+        draft.faults.push({ id: "F2", told: "server1.0 stopped", from: 1200, to: 25_000 });
+      },
+    ],
+    [
+      "a schedule that could not fire until it was paused",
+      (draft) => {
+        row(draft, "schedules", "name", "each-second")["paused_at"] = at(40_000);
+        draft.faults.push({ id: "F9", told: "Postgres was away", from: 5500, to: 39_000 });
+      },
+    ],
+    [
+      "a message that waits until its webhook is tried again",
+      (draft) => {
+        const webhook = row(draft, "webhooks", "webhook_id", WEBHOOK);
+        Object.assign(webhook, { failures: 5, closed_until: at(50_000) });
+        const message = { webhook_id: WEBHOOK, run_id: SECOND, seq: 2, type: "run.begun" };
+        const late = { delivery_id: uuid(51), status: "pending", due_at: at(3000) };
+        add(draft, "deliveries", { ...message, ...late });
       },
     ],
     [

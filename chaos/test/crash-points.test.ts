@@ -7,7 +7,9 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { type Begin, programOf } from "../crash-points/life.ts";
 import { type Place, placeText } from "../crash-points/place.ts";
-import { chosen, placesOf, shuffled } from "../crash-points/plan.ts";
+import { chosen, dealt, placesOf } from "../crash-points/plan.ts";
+import { openTally } from "../crash-points/tally.ts";
+import type { Trial } from "../crash-points/trial.ts";
 
 const heard: string[] = [];
 const server = createServer((request, response) => {
@@ -73,15 +75,15 @@ test("a process dies before a call leaves it, or after its answer came, exactly 
 });
 
 test("however few points are tried, each load has its share of them", () => {
-  const dealt = shuffled(
+  const points = dealt(
     new Map([
       ["a", 5],
       ["b", 2],
     ]),
     (below) => below - 1,
   );
-  expect(dealt.slice(0, 4).map(({ load }) => load)).toEqual(["a", "b", "a", "b"]);
-  expect(new Set(dealt.map(({ load, at }) => `${load} ${placeText(at)}`)).size).toBe(14);
+  expect(points.slice(0, 4).map(({ load }) => load)).toEqual(["a", "b", "a", "b"]);
+  expect(new Set(points.map(({ load, at }) => `${load} ${placeText(at)}`)).size).toBe(14);
 });
 
 test("loads are chosen by name, a sweep without saying that it is one; another name is told with those there are", () => {
@@ -91,4 +93,47 @@ test("loads are chosen by name, a sweep without saying that it is one; another n
   expect(() => chosen(loads, ["servers"])).toThrow(
     "No load is called servers: server, sweep schedules.",
   );
+});
+
+/** A trial at this place of a load whose calm outcome is nothing. */
+const trialAt = (n: number, died: string | undefined, problems: readonly string[] = []): Trial => ({
+  ...{ at: { n, when: "before" }, died, problems },
+  ...{ points: died === undefined ? n - 1 : undefined, recoveryMs: 0, outcome: {} },
+});
+
+/** What comes of a load of 50 points whose first `missed` places nobody came to. */
+function tallied(missed: number) {
+  const tally = openTally(new Map([["a", { points: 50, promises: ["P9"] }]]), []);
+  for (let n = 0; n < 60; n++)
+    tally.count("a", trialAt(1 + (n % 50), n < missed ? undefined : "database x"), {});
+  return tally.result(7);
+}
+
+test("places that were never reached stay among those there are, and too many of them are a problem", () => {
+  expect(tallied(2)).toMatchObject({
+    ...{ tried: 60, promises: { P9: 58 }, problems: [] },
+    facts: { a: "58 crashes at 100 places, 2 never reached", places: "58 of 100 crashed at" },
+  });
+  expect(tallied(3).problems).toEqual([
+    "It proves nothing: 3 of the 100 places of a were never reached. (seed 7)",
+  ]);
+  expect(tallied(60).problems).toHaveLength(2);
+});
+
+test("a clean crash counts for the promises of its load alone; behind the known places it is counted apart", () => {
+  const loads = { a: ["P1", "P9"], b: ["P9"] };
+  const known = Object.entries(loads).map(
+    ([load, promises]) => [load, { points: 1, promises }] as const,
+  );
+  const tally = openTally(new Map(known), []);
+  for (const load of ["a", "b"])
+    expect(tally.count(load, trialAt(1, "database x"), {})).toBeUndefined();
+  expect(tally.count("b", trialAt(2, "database y"), {})).toBeUndefined();
+  const wrong = tally.count("a", trialAt(1, "database x", ["C9: a gap"]), {});
+  expect(wrong).toBe("a at 1:before (database x): C9: a gap");
+  expect(tally.result(7)).toMatchObject({
+    promises: { P1: 1, P9: 3 },
+    problems: [`${wrong} (seed 7)`],
+    facts: { a: "2 crashes at 2 places", b: "1 crashes at 2 places, 1 behind them" },
+  });
 });

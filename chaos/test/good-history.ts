@@ -35,6 +35,7 @@ export const GATE = uuid(10);
 export const SCHEDULE = uuid(20);
 export const WEBHOOK = uuid(30);
 export const DELIVERY = uuid(31);
+export const [FAN, PART_0, PART_1] = [40, 41, 42].map(uuid) as [string, string, string];
 
 type Logged = readonly [type: string, ms: number, data?: Record<string, unknown>];
 
@@ -72,7 +73,7 @@ export function addCall(
 
 function emptyDraft(): Draft {
   const names =
-    "runs events steps payloads gates queues workers webhooks run_webhooks deliveries schedules schedule_fires streams versions usage signals children cascades superseded deleted_runs";
+    "runs events steps payloads gates queues workers webhooks run_webhooks deliveries schedules schedule_fires streams versions usage signals holders children cascades superseded deleted_runs";
   const tables = Object.fromEntries(names.split(" ").map((name) => [name, []]));
   const ends = { healedAt: 10_000, readAt: 60_000 };
   const final = { tables, stuck: [], now: at(60_000) };
@@ -83,6 +84,7 @@ function emptyDraft(): Draft {
     deliveries: [],
     faults: [],
     processes: [],
+    workloads: [],
     ...ends,
     final,
   };
@@ -95,6 +97,8 @@ export function goodHistory(): Draft {
   addWorkOnJob(draft);
   addOthers(draft);
   addSchedule(draft);
+  addFanOut(draft);
+  addReader(draft);
   for (let n = 0; n < 60; n++)
     addCall(draft, { f: "runs.get", key: `n${n}` }, { from: n, to: n + 1 });
   draft.faults.push({ id: "F1", told: "worker1.0 killed", from: 0, to: 5000 });
@@ -132,6 +136,7 @@ function addJob(draft: Draft): void {
     { ...step, name: "two", key: "x", epoch: 2, output: '{"nonce":"n2"}' },
   );
   tables["payloads"]?.push({ run_id: JOB, result: '{"proc":"worker2.0"}' });
+  tables["holders"]?.push({ run_id: JOB, epoch: 3, version: "worker2.0" });
   const times = { opened_at: at(600), expires_at: null, decided_at: at(800) };
   tables["gates"]?.push({
     gate_id: GATE,
@@ -245,11 +250,12 @@ function addOthers(draft: Draft): void {
     ["delivery.failed", 900],
   ]);
   const run = `run_${PLAIN}`;
-  addCall(
-    draft,
-    { f: "runs.create", key: run },
-    { from: 90, to: 110, asked: {}, got: { runId: run } },
-  );
+  for (const to of [110, 130])
+    addCall(
+      draft,
+      { f: "runs.create", key: "i" },
+      { from: 90, to, asked: { idempotencyKey: "i" }, got: { runId: run } },
+    );
   addCall(
     draft,
     { f: "signals.send", key: run },
@@ -263,14 +269,18 @@ function addOthers(draft: Draft): void {
   tables["webhooks"]?.push({
     ...{
       webhook_id: WEBHOOK,
-      name: "good",
+      name: "good-a",
       events: ["run.completed"],
       workflows: null,
       every_run: false,
     },
     ...{ created_at: at(-10_000), disabled_at: null, failures: 0 },
   });
-  addCall(draft, { f: "webhooks.create", key: "good" }, { from: 0, to: 20, got: { name: "good" } });
+  addCall(
+    draft,
+    { f: "webhooks.create", key: "good-a" },
+    { from: 0, to: 20, got: { name: "good-a" } },
+  );
   tables["run_webhooks"]?.push({ run_id: SECOND, webhook_id: WEBHOOK });
   tables["deliveries"]?.push({
     ...{
@@ -283,7 +293,7 @@ function addOthers(draft: Draft): void {
     ...{ status: "delivered", due_at: at(1500) },
   });
   const told = { id: `delivery_${DELIVERY}`, type: "run.completed", runId: `run_${SECOND}` };
-  draft.deliveries.push({ ...told, at: 1600, receiver: "good", signed: true, status: 204 });
+  draft.deliveries.push({ ...told, at: 1600, receiver: "good-a", signed: true, status: 204 });
 }
 
 /** Fires at its first two seconds, and has missed the next three. */
@@ -329,4 +339,48 @@ function addSchedule(draft: Draft): void {
     { f: "schedules.put", key: "each-second", workload: "W4" },
     { from: 490, to: 510 },
   );
+}
+
+/** Its two children have ended when it is begun again, and each gave it something. */
+function addFanOut(draft: Draft): void {
+  const { tables } = draft.final;
+  const parts = [PART_0, PART_1].map((run_id, n) => {
+    const result = { proc: "worker2.0", made: `n${n}` };
+    const about = { name: "parts", key: String(n), childRunId: `run_${run_id}` };
+    return { run_id, n, result, about };
+  });
+  addRun(draft, FAN, { queue: "work", workflow: "fan" }, [
+    ["run.queued", 0, { workflow: "fan", queue: "work" }],
+    ["run.begun", 100, { epoch: 1, queue: "work", version: "worker1.1" }],
+    ...parts.map(({ about }): Logged => ["child.created", 200, about]),
+    ["run.suspended", 300, { waits: ["all_parts"] }],
+    ...parts.map(({ about }): Logged => ["child.ended", 600, { ...about, status: "completed" }]),
+    ["run.woken", 600, { by: "all_parts" }],
+    ["run.begun", 700, { epoch: 2, queue: "work", version: "worker1.1" }],
+    ["step.completed", 800, { name: "join:parts", key: "" }],
+    ["run.completed", 900],
+  ]);
+  const output = JSON.stringify(parts.map(({ result }) => result));
+  const join = { name: "join:parts", key: "", status: "completed", epoch: 2, output };
+  tables["steps"]?.push({ run_id: FAN, ...join });
+  const result = '{"proc":"worker1.1","made":2}';
+  tables["payloads"]?.push({ run_id: FAN, input: '{"children":2}', result });
+  for (const { run_id, n, result: given } of parts) {
+    addRun(draft, run_id, { queue: "work", workflow: "part", parent_run_id: FAN }, [
+      ["run.queued", 200, { workflow: "part", queue: "work" }],
+      ["run.begun", 400, { epoch: 1, queue: "work", version: "worker2.0" }],
+      ["run.completed", 600],
+    ]);
+    tables["payloads"]?.push({ run_id, input: String(n), result: JSON.stringify(given) });
+    const edge = { parent_run_id: FAN, name: "parts", key: String(n), ordinal: n + 1 };
+    tables["children"]?.push({ ...edge, child_run_id: run_id });
+  }
+}
+
+/** Was shown all of a run that did not end, and gave up. */
+function addReader(draft: Draft): void {
+  const about = { key: `run_${TICK_1}`, workload: "W7" };
+  addCall(draft, { f: "runs.get", ...about }, { from: 1150, to: 1160, got: { lastSeq: 2 } });
+  const got = { stream: "patient", seq: 2, over: false };
+  addCall(draft, { f: "events.left", ...about }, { from: 30_000, to: 30_000, got });
 }

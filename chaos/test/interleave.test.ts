@@ -101,7 +101,14 @@ test("however few cases are tried, every other is of a lease that is taken from 
 });
 
 const wanted = {
-  ...{ isRisky: false, isOverdue: false, isSlept: false, isGateOver: false, isAged: false },
+  ...{
+    isRisky: false,
+    isOverdue: false,
+    isSlept: false,
+    isGateOver: false,
+    isAged: false,
+    isExpired: false,
+  },
   hasChild: false,
 };
 

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { type Edit, edited } from "../mutants/edit.ts";
+import { findingIn } from "../mutants/harness.ts";
+import { CRASH_POINTS, INTERLEAVE, type Look, trials } from "../mutants/mutant.ts";
 import { mutants } from "../mutants/mutants.ts";
 import { profiles } from "../profiles/profiles.ts";
 
@@ -48,4 +50,30 @@ test("every profile changes code that is there, runs tests that are there, and h
     ).toEqual([]);
     expect(existsSync(join(root, "chaos", "profiles", `${id}.config.ts`)), id).toBe(true);
   }
+});
+
+test("a copy is red for what was found in it, as soon as it is told, and not for a harness that could not judge it", () => {
+  const profile: Look = { profile: "twice" };
+  const red: [Look, string, string][] = [
+    [CRASH_POINTS, "sweep schedules at 3:before (database x): C9: a gap", ""],
+    [CRASH_POINTS, "server at 12:after (it came to its end): C9: a gap", ""],
+    [CRASH_POINTS, "sweep pushes is not well without a crash: C9: a gap (seed 9)", "✗ "],
+    [INTERLEAVE, "problems with begin × claim from lapsed", ""],
+    [trials(), "C3: lost", "seed 9: "],
+    [profile, "twice seed=9 sdk/test/run.test.ts > it runs", "FAIL  "],
+  ];
+  const said = (look: Look, line: string, mark: string) =>
+    "profile" in look ? ` ${mark}${line}\n` : `${look.stage}: ${mark}${line}\n`;
+  for (const [look, line, mark] of red)
+    expect(findingIn(`${said(look, "begun", "")}${said(look, line, mark)}`, look)).toBe(line);
+  const broken: [Look, string, string][] = [
+    [CRASH_POINTS, "seed 9: it threw: Error: no Postgres", "✗ "],
+    [CRASH_POINTS, "It proves nothing: sweep pushes at 3:before threw: Error: no database", ""],
+    [CRASH_POINTS, "It proves nothing: only 3 of 9 processes died where they were told to.", "✗ "],
+    [INTERLEAVE, "500 of 4253 cases", ""],
+    [trials(), "seed 9: invalid: no load", ""],
+    [profile, "twice seed=9 sdk/test/run.test.ts [ sdk/test/run.test.ts ]", "FAIL  "],
+  ];
+  for (const [look, line, mark] of broken)
+    expect(findingIn(said(look, line, mark), look), line).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { createPlain, enqueue, type Once, withClient } from "./client.ts";
+import { createPlain, enqueue, type Once, twice, withClient } from "./client.ts";
 import type { ChainInput } from "./inputs.ts";
 import { paced, percent } from "./pace.ts";
 import type { Load, Workload } from "./workload.ts";
@@ -6,7 +6,10 @@ import type { Load, Workload } from "./workload.ts";
 const PER_SECOND = 2;
 const STEPS = 6;
 
-/** Steps with effects, some of them longer than the lease; every third run is in no queue and begun by its id. */
+/**
+ * Steps with effects, some of them longer than the lease; every third run is in no queue and begun by its id, and half of
+ * those are made twice under one idempotency key.
+ */
 export const chains: Workload = {
   id: "W1",
   title: "step chains",
@@ -18,7 +21,10 @@ export const chains: Workload = {
 
 function begin(load: Load, once: Once, nth: number): Promise<unknown> {
   const input = inputOf(load);
-  if (nth % 3 === 0) return createPlain(load, once, { workflow: "plain-chain", input });
+  const content = { workflow: "plain-chain", input };
+  if (nth % 6 === 0)
+    return twice((idempotencyKey) => createPlain(load, once, { ...content, idempotencyKey }));
+  if (nth % 3 === 0) return createPlain(load, once, content);
   return enqueue(load, once, {
     workflow: "chain",
     input,

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newRunId, type Operations, Tidebase, TidebaseError } from "@tidebase/sdk";
@@ -75,31 +76,49 @@ export async function repeated<T>(
   }
 }
 
-/** Creates a run that is in no queue; its id, once that is certain. */
+/**
+ * Creates a run that is in no queue; its id, once that is certain. Under an idempotency key the server makes the id,
+ * and whoever asks again is to be given the same.
+ */
 export async function createPlain(
   load: Load,
   once: Once,
   content: Omit<Operations["runs.create"]["input"], "runId">,
 ): Promise<string | undefined> {
+  const { workflow, idempotencyKey } = content;
   const runId = newRunId();
-  const { workflow } = content;
-  const op = { f: "runs.create", key: runId, value: { workflow } };
+  const named = idempotencyKey === undefined ? { runId } : {};
+  const keyed = idempotencyKey === undefined ? {} : { idempotencyKey };
+  const op = { f: "runs.create", key: idempotencyKey ?? runId, value: { workflow, ...keyed } };
   const made = await repeated(load, op, async () => {
-    const { status } = await once("runs.create", { ...content, runId });
-    return { runId, workflow, status };
+    const { runId: is, status } = await once("runs.create", { ...content, ...named });
+    return { runId: is, workflow, status };
   });
   return made?.runId;
 }
 
-/** Queues a run and records that under its dedupe key, or its id where it has none. */
+/** Makes the same act twice at once under one idempotency key: as who was not answered, and does not wait. */
+export async function twice<T>(act: (idempotencyKey: string) => Promise<T>): Promise<T> {
+  const key = randomUUID();
+  const [first] = await Promise.all([act(key), act(key)]);
+  return first;
+}
+
+/**
+ * Queues a run and records that under its dedupe key, or its id where it has none. Each call has an id of its own: under
+ * one idempotency key the first of them is everybody's.
+ */
 export function enqueue(
   load: Load,
   once: Once,
   item: Omit<Item, "runId">,
 ): Promise<Queued | undefined> {
   const runId = newRunId();
-  const { workflow, queue = QUEUE, dedupeKey } = item;
-  const keyed = dedupeKey === undefined ? {} : { dedupeKey };
+  const { workflow, queue = QUEUE, dedupeKey, idempotencyKey } = item;
+  const keyed = {
+    ...(dedupeKey !== undefined && { dedupeKey }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  };
   const value = { runId, workflow, queue, ...keyed };
   const op = { f: "queues.enqueue", key: dedupeKey ?? runId, value };
   return repeated(load, op, async () => {

@@ -1,4 +1,4 @@
-import { enqueue, type Once, repeated, SETUP, SETUP_MS, withClient } from "./client.ts";
+import { enqueue, type Once, repeated, SETUP, SETUP_MS, twice, withClient } from "./client.ts";
 import type { JobInput } from "./inputs.ts";
 import { paced, percent } from "./pace.ts";
 import type { Load, Workload } from "./workload.ts";
@@ -14,10 +14,13 @@ const RACERS = 3;
 const TENANTS = 4;
 const BACKOFF = { minMs: 100, factor: 2, maxMs: 800 };
 
-/** Queues with limits, priorities, retries and dead letters, and several who enqueue under one dedupe key at once. */
+/**
+ * Queues with limits, priorities, retries and dead letters, and several who enqueue under one dedupe key at once, or one
+ * idempotency key.
+ */
 export const jobs: Workload = {
   id: "W2",
-  title: "queues with retries, limits and dedupe keys",
+  title: "queues with retries, limits, dedupe and idempotency keys",
   drive: (load) =>
     withClient(load, load.world.keys.worker, async (once) => {
       await Promise.all(QUEUES.map((queue) => limit(load, once, queue)));
@@ -46,7 +49,11 @@ async function add(load: Load, once: Once, queue: string): Promise<void> {
     ...(queue === "jobs-10" && { concurrencyKey: `tenant-${load.random(TENANTS)}` }),
   });
   if (!percent(load, 35)) {
-    await enqueue(load, once, item());
+    const one = item();
+    const isKeyed = percent(load, 30);
+    await (isKeyed
+      ? twice((idempotencyKey) => enqueue(load, once, { ...one, idempotencyKey }))
+      : enqueue(load, once, one));
     return;
   }
   const dedupeKey = `${queue}/${load.random(6)}`;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isTidebaseError, type Tidebase } from "@tidebase/sdk";
-import { isRefusal, type Recorder } from "../history/recorder.ts";
+import { describe, isRefusal, type Recorder } from "../history/recorder.ts";
 import { PLAIN } from "./workflows.ts";
 
 /** What a worker begins runs with that are in no queue. */
@@ -53,6 +53,6 @@ async function resumed(tide: Tidebase, recorder: Recorder, runId: string): Promi
     end("ok");
   } catch (error) {
     const isTaken = isRefusal(error) && isTidebaseError(error, "run_leased", "run_cancelled");
-    end(isTaken ? "fail" : "info", { error: isTidebaseError(error) ? error.code : String(error) });
+    end(isTaken ? "fail" : "info", describe(error));
   }
 }

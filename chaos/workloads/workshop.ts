@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isTidebaseError, type Run, type StepContext, type StepContract } from "@tidebase/sdk";
 import { now } from "../history/evidence.ts";
-import { type Called, isRefusal, type Log, type Recorder } from "../history/recorder.ts";
+import { type Called, describe, isRefusal, type Log, type Recorder } from "../history/recorder.ts";
 import { effect } from "../oracle/client.ts";
 
 /** What a worker's workflows work with. */
@@ -71,7 +71,7 @@ export class Bench<Input = unknown> {
       return answer;
     } catch (error) {
       const isLost = isTidebaseError(error, "lease_lost", "run_cancelled", "run_not_found");
-      end(isRefusal(error) && !isLost ? "fail" : "info", { error: told(error) });
+      end(isRefusal(error) && !isLost ? "fail" : "info", describe(error));
       throw error;
     }
   }
@@ -80,8 +80,4 @@ export class Bench<Input = unknown> {
 /** Works so long, and does not listen to anybody meanwhile. */
 export async function busy(ms: number): Promise<void> {
   await sleep(ms);
-}
-
-function told(error: unknown): string {
-  return isTidebaseError(error) ? error.code : String(error).slice(0, 200);
 }

@@ -21,8 +21,8 @@ const GONE_MS = 20_000;
 export interface TrialCluster {
   /** The pid of its postmaster. Throws when none runs. */
   pid(): Promise<number>;
-  /** Ends it as `pg_ctl -m immediate` does and starts it again, on the same port, after so many ms. */
-  restart(downMs: number): Promise<void>;
+  /** Ends it as `pg_ctl -m immediate` does, unless it has ended, and starts it again on the same port after this. */
+  restart(meanwhile: () => Promise<unknown>): Promise<void>;
   /** A new migrated database; its address. */
   create(name: string): Promise<string>;
   drop(name: string): Promise<void>;
@@ -41,14 +41,14 @@ export async function openCluster(folder: string): Promise<TrialCluster> {
     Object.assign(new URL(url), { pathname: `/${database}` }).href;
 
   /** The product's own revival, which takes the port of last time while that is free. */
-  async function restart(downMs: number): Promise<void> {
+  async function restart(meanwhile: () => Promise<unknown>): Promise<void> {
     const running = await pid().catch(() => undefined);
     if (running !== undefined) {
       process.kill(running, "SIGQUIT");
       await untilGone(running);
-      current();
     }
-    await delay(downMs);
+    current();
+    await meanwhile();
     const revived = await cluster.revive();
     if (revived.url !== url) throw new Error("Another program took the port of Postgres.");
     current = followed(await pid(), "SIGQUIT");

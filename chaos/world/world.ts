@@ -21,8 +21,8 @@ interface TrialPostgres {
   readonly url: string;
   /** The pid of its postmaster. */
   pid(): Promise<number>;
-  /** Ends it without a checkpoint and starts it again after so many ms; resolves when it serves. */
-  restart(downMs: number): Promise<void>;
+  /** Ends it without a checkpoint, unless it has ended, and starts it again after this; resolves when it serves. */
+  restart(meanwhile: () => Promise<unknown>): Promise<void>;
 }
 
 /** Keys of the trial's store. */

@@ -123,6 +123,14 @@ test("a body announced over the limit is refused before it is sent", async () =>
   expect(parseRaw(await raw(server.url, head)).status).toBe(413);
 });
 
+test("a body of 60 MiB that is sent in spite of its length is refused, and the answer arrives", async () => {
+  const length = 60 * 1_048_576;
+  const head = `${JSON_POST}content-length: ${length}\r\n\r\n`;
+  const text = await raw(server.url, `${head}${" ".repeat(length)}`);
+  expect(parseRaw(text).status).toBe(413);
+  expect(text).toContain('"code":"body_too_large"');
+});
+
 test("a chunked body over the limit is refused when it passes it", async () => {
   const small = await startServer({ core: db.core, port: 0, bodyLimitBytes: 10_000 });
   const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`;
