@@ -12,6 +12,8 @@ const LONGEST_MS = 600_000;
 const LEAST_MS = 60_000;
 /** Another mutant is begun only while so much of the time is left, and as much again for the control copy. */
 const LIKELY_MS = 180_000;
+/** The copy without a mutant is looked at so many times as long as it took to see the mutant. */
+const LONGER = 3;
 /** Between the seeds of two rounds: trials use the seeds that follow theirs. */
 const STEP = 1000;
 
@@ -110,12 +112,9 @@ async function control(
 ): Promise<void> {
   if (deaths.length === 0) return;
   const folder = join(context.folder, "control");
-  const questions = new Map(
-    deaths.map(({ asked }) => [`${nameOf(asked.look)} ${asked.seed}`, asked]),
-  );
   try {
     await prepare(folder, undefined);
-    for (const asked of questions.values()) {
+    for (const asked of questionsAfter(deaths)) {
       const verdict = await judge(folder, asked.look, asked);
       tell(context, "control", asked, verdict);
       if (verdict.colour !== "green")
@@ -126,6 +125,18 @@ async function control(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Each question once. A profile comes to its end by itself. */
+function questionsAfter(deaths: readonly Death[]): Asked[] {
+  const questions = new Map<string, Asked>();
+  for (const { asked, seconds } of deaths) {
+    const key = `${nameOf(asked.look)} ${asked.seed}`;
+    const enough = Math.max(LEAST_MS, LONGER * seconds * 1000, questions.get(key)?.limitMs ?? 0);
+    const limitMs = "profile" in asked.look ? asked.limitMs : Math.min(asked.limitMs, enough);
+    questions.set(key, { ...asked, limitMs });
+  }
+  return [...questions.values()];
 }
 
 async function prepare(folder: string, mutant: Mutant | undefined): Promise<void> {

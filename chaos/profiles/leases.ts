@@ -33,6 +33,12 @@ export const lease250ms: Profile = {
   title: "leases of 250 ms that are swept at once",
   edits: [leaseOf("250"), sweeping],
   control: "lease-control",
+  besides: {
+    "a step that finished while the server was away is recorded when it is back, and not repeated":
+      "the server is away for longer than the lease",
+    "twenty children and twenty steps in parallel, with steps of their own, all come to their end":
+      "all of it at once keeps the process from its heartbeats for longer than the lease",
+  },
 };
 
 /** The same files and the same sweeps with the leases as they are: must be clean, else the shortest show nothing. */

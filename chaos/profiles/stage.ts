@@ -42,11 +42,14 @@ export const stage: Stage = {
 function problemsOf({ id, title }: Profile, ran: Outcome, seed: number): string[] {
   const again = `TIDEBASE_SEED=${seed} npx vitest run -c chaos/profiles/${id}.config.ts`;
   const failed = ran.failures.map(
-    ({ file, what }) => `Under ${title}, ${file}: ${what} (${again} ${file})`,
+    ({ file, what }) =>
+      `Under ${title}, ${file ?? "beside the tests"}: ${what} (${[again, ...named(file)].join(" ")})`,
   );
   const idle = `The profile ${id} shows nothing: ${ran.passed} tests passed (${again}).`;
   return ran.passed < FEWEST ? [...failed, idle] : failed;
 }
+
+const named = (file: string | undefined): string[] => (file === undefined ? [] : [file]);
 
 /** All of them, or two by the seed: a short lease never without its control arm. */
 function chosen({ full, seed }: StageContext): readonly Profile[] {
@@ -73,9 +76,9 @@ async function runProfile(profile: Profile, context: StageContext): Promise<Ran>
  * itself: what fails then too was not starved.
  */
 async function alone(profile: Profile, all: Outcome, context: StageContext): Promise<Ran> {
-  const failures: Outcome["failures"][number][] = [];
+  const failures = all.failures.filter(({ file }) => file === undefined);
   const starved: string[] = [];
-  for (const file of new Set(all.failures.map((failure) => failure.file))) {
+  for (const file of new Set(all.failures.flatMap((failure) => named(failure.file)))) {
     const report = join(context.folder, `${profile.id}-alone.json`);
     const given = { seed: context.seed, report, limitMs: LONGEST_MS };
     const again = await runSuite(profile, [file], given);

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { inherited } from "../world/config.ts";
 import type { Profile } from "./profile.ts";
 
@@ -12,8 +13,8 @@ const TAIL = 4_000;
 /** What came of a profile's tests. */
 export interface Outcome {
   readonly passed: number;
-  /** Tests that failed, and files that could not be run, with the first line of why. */
-  readonly failures: readonly { readonly file: string; readonly what: string }[];
+  /** Tests that failed, and files that could not be run, with the first line of why; without a file where it is of none. */
+  readonly failures: readonly { readonly file?: string; readonly what: string }[];
   readonly seconds: number;
 }
 
@@ -39,16 +40,17 @@ export async function runSuite(
 ): Promise<Outcome> {
   const since = performance.now();
   const config = join("chaos", "profiles", `${id}.config.ts`);
-  const told = ["--reporter=json", `--outputFile=${report}`];
+  const told = ["--reporter=json", `--outputFile.json=${report}`, "--reporter=dot"];
   const child = spawn(process.execPath, [VITEST, "run", "--config", config, ...told, ...files], {
     cwd: ROOT,
     env: { ...inherited(), TIDEBASE_SEED: String(seed) },
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
-  let complained = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complained = (complained + text).slice(-TAIL);
-  });
+  let complained = ""; // of errors outside of tests, the report does not tell
+  for (const words of [child.stdout, child.stderr])
+    words.setEncoding("utf8").on("data", (text: string) => {
+      complained = (complained + stripVTControlCharacters(text)).slice(-TAIL);
+    });
   const late = setTimeout(() => child.kill("SIGTERM"), limitMs);
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
   clearTimeout(late);
@@ -59,15 +61,15 @@ export async function runSuite(
   );
   if (found === undefined) {
     const what = `vitest ended with ${code} and reported nothing: ${complained.trim()}`;
-    return { passed: 0, failures: [{ file: config, what }], seconds };
+    return { passed: 0, failures: [{ what }], seconds };
   }
   const failures = failuresOf(found);
   if (code !== 0 && failures.length === 0)
-    failures.push({ file: config, what: `vitest ended with ${code}: ${complained.trim()}` });
+    failures.push({ what: `vitest ended with ${code}: ${complained.trim()}` });
   return { passed: found.numPassedTests, failures, seconds };
 }
 
-function failuresOf({ testResults }: Report): { file: string; what: string }[] {
+function failuresOf({ testResults }: Report): { file?: string; what: string }[] {
   return testResults.flatMap(({ name, status, message, assertionResults }) => {
     const file = name.slice(ROOT.length);
     const failed = assertionResults.filter((one) => one.status === "failed");
