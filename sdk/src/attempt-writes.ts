@@ -4,6 +4,7 @@ import { type Fenced, fenced } from "./leases/fenced.ts";
 import type { HeldLease } from "./leases/lease.ts";
 import type { Operations } from "./operations.gen.ts";
 import { currentStep } from "./steps/current.ts";
+import { unheard } from "./unheard.ts";
 import type { Activity } from "./waits/activity.ts";
 
 /** What the writes of one attempt share that a replay makes again: their keys, and their turn. */
@@ -53,6 +54,6 @@ export class AttemptWrites {
     name: Name,
     input: Operations[Name]["input"],
   ): Promise<Operations[Name]["output"]> {
-    return this.#activity.during(() => this.#connection.call(name, input));
+    return unheard(this.#activity.during(() => this.#connection.call(name, input)));
   }
 }

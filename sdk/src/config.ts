@@ -1,4 +1,5 @@
 import { TidebaseError } from "./errors.ts";
+import { tell } from "./unheard.ts";
 import type { OnWait } from "./waits/waits.ts";
 
 /** All optional: without options the environment decides, then the local default. */
@@ -49,6 +50,7 @@ export function readConfig(
   options: TidebaseOptions,
   environment: Readonly<Record<string, string | undefined>> = ambient(),
 ): Config {
+  const log = options.log ?? ((line) => void process.stderr.write(`${line}\n`));
   const url = options.url ?? variable(environment, "TIDEBASE_URL") ?? DEFAULT_URL;
   return {
     url: address(url),
@@ -60,7 +62,7 @@ export function readConfig(
     fetch: options.fetch,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     giveUpAfterMs: options.giveUpAfterMs ?? 600_000,
-    log: options.log ?? ((line) => void process.stderr.write(`${line}\n`)),
+    log: (line) => tell(() => log(line)),
   };
 }
 

@@ -2,6 +2,7 @@ import type { AttemptWrites } from "./attempt-writes.ts";
 import { plainJson } from "./encoding/plain-json.ts";
 import type { Lease } from "./leases/lease.ts";
 import type { Operations } from "./operations.gen.ts";
+import { unheard } from "./unheard.ts";
 
 /** What a version may say of itself. */
 export interface StateRemark {
@@ -77,14 +78,13 @@ export class RunState {
   }
 
   /** The document now; undefined while nothing was ever written. */
-  async get(): Promise<unknown> {
-    const { found, value } = await this.read();
-    return found ? value : undefined;
+  get(): Promise<unknown> {
+    return unheard(this.read().then(({ found, value }) => (found ? value : undefined)));
   }
 
   /** The document of a version. Throws `version_not_found`. */
-  async at(version: number): Promise<unknown> {
-    return (await this.read({ version })).value;
+  at(version: number): Promise<unknown> {
+    return unheard(this.read({ version }).then(({ value }) => value));
   }
 
   /** The document, or the part of it at a JSON Pointer, with its version. */
@@ -102,14 +102,15 @@ export class RunState {
   }
 
   /** The JSON Patch (RFC 6902) that turns one version into another. */
-  async diff(from: number, to: number): Promise<readonly Record<string, unknown>[]> {
-    return (await this.#writes.ask("state.diff", { ...this.#which(), from, to })).patch;
+  diff(from: number, to: number): Promise<readonly Record<string, unknown>[]> {
+    const asked = this.#writes.ask("state.diff", { ...this.#which(), from, to });
+    return unheard(asked.then(({ patch }) => patch));
   }
 
   /** Appends a version that equals an older one; nothing is taken back. */
-  async restore(version: number, options: StateWriteOptions = {}): Promise<StateWritten> {
-    const value = await this.at(version);
-    return this.set(value, { reason: `restored from version ${version}`, ...options });
+  restore(version: number, options: StateWriteOptions = {}): Promise<StateWritten> {
+    const reason = `restored from version ${version}`;
+    return unheard(this.at(version).then((value) => this.set(value, { reason, ...options })));
   }
 
   #write(kind: "set" | "patch", value: unknown, options: StateWriteOptions): Promise<StateWritten> {

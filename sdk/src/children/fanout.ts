@@ -1,6 +1,7 @@
 import { TidebaseError } from "../errors.ts";
 import type { Claimed } from "../steps/recorded.ts";
 import { called } from "../steps/refusals.ts";
+import { unheard } from "../unheard.ts";
 import type { AskedChild } from "./ask.ts";
 import { askForAll, type FanoutChild, type FanoutOptions } from "./ask-all.ts";
 import { recordedOf } from "./child.ts";
@@ -54,8 +55,7 @@ export interface RunFanout {
 /** `run.fanout` of one attempt: creates or finds the children, joins them, records what that gives. */
 export function fanoutOver(edges: Edges): RunFanout {
   return <Input, Result>(name: string, given: Children<Input, Result>, options?: FanoutOptions) => {
-    const joining = fannedOut(edges, name, given, options);
-    joining.catch(() => {}); // begun first and awaited later, as every wait
+    const joining = unheard(fannedOut(edges, name, given, options));
     return joining as Promise<never>; // what it is the overloads say
   };
 }

@@ -3,6 +3,7 @@ import { isTidebaseError, TidebaseError } from "../errors.ts";
 import { fenced } from "../leases/fenced.ts";
 import type { Operations } from "../operations.gen.ts";
 import { called } from "../steps/refusals.ts";
+import { unheard } from "../unheard.ts";
 import type { Waiting } from "../waits/waiting.ts";
 import type { OnWait } from "../waits/waits.ts";
 import { type Question, question } from "./question.ts";
@@ -58,16 +59,17 @@ export class AttemptGates implements Gates {
   open(name: string, options: Question): Promise<Gate> {
     const { activity } = this.#waiting;
     const asked = this.#ask(name, options);
-    return activity.during(() => this.#open(asked));
+    return unheard(activity.during(() => this.#open(asked)));
   }
 
-  async get(nameOrId: string, key = ""): Promise<Gate | undefined> {
+  get(nameOrId: string, key = ""): Promise<Gate | undefined> {
     const { activity } = this.#waiting;
-    return activity.during(async () => {
+    const found = activity.during(async () => {
       const isId = key === "" && GATE_ID.test(nameOrId);
       const gateId = isId ? nameOrId : await this.#idOf(nameOrId, key);
       return gateId === undefined ? undefined : this.#get(gateId);
     });
+    return unheard(found);
   }
 
   /** `run.gate`: opens and waits. Once it is decided, no replay waits again. */

@@ -6,6 +6,7 @@ import { type Releasable, releaseAll, releaseOnExit } from "../leases/shutdown.t
 import { LONGEST_TIMER_MS } from "../pause.ts";
 import { Attempt, type Hold } from "../runs/attempt.ts";
 import type { Workflow } from "../runs/run.ts";
+import { tell } from "../unheard.ts";
 import { type Claimed, Intake } from "./intake.ts";
 
 /** A run of a queue, named for whoever is told of its failure. */
@@ -145,13 +146,10 @@ export class QueueWorker implements Worker, Releasable {
   }
 
   #tell(error: unknown, run: WorkedRun): void {
-    try {
-      const line = lineOf(recordFailure(error));
-      if (this.#options.onError) this.#options.onError(error, run);
-      else this.#connection.config.log(`Run ${run.runId} (${run.workflow}) has failed: ${line}`);
-    } catch {
-      // whoever is told of errors has nobody to tell
-    }
+    const { onError } = this.#options;
+    const line = lineOf(recordFailure(error));
+    if (onError) tell(() => onError(error, run));
+    else this.#connection.config.log(`Run ${run.runId} (${run.workflow}) has failed: ${line}`);
   }
 }
 

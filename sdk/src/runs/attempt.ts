@@ -17,6 +17,7 @@ import { OVER, sleep } from "../pause.ts";
 import { RunState } from "../state.ts";
 import { Recorded } from "../steps/recorded.ts";
 import { Steps } from "../steps/steps.ts";
+import { unheard } from "../unheard.ts";
 import { RunUsage } from "../usage/run-usage.ts";
 import { Activity } from "../waits/activity.ts";
 import { type Duration, milliseconds } from "../waits/duration.ts";
@@ -26,7 +27,7 @@ import { Waits } from "../waits/waits.ts";
 import { isFatal } from "./fatal-error.ts";
 import { recordResult } from "./result.ts";
 import type { Run, Workflow } from "./run.ts";
-import { settled, unheard } from "./settled.ts";
+import { settled } from "./settled.ts";
 
 /** Whoever is waited for longer is named once. */
 const NAME_AFTER_MS = 10_000;

@@ -12,12 +12,3 @@ export async function settled<Result>(
     return { ok: false, error };
   }
 }
-
-/**
- * A wait is often begun first and awaited later. When the attempt is given up in between, its
- * rejection must not end the whole process as an unhandled one.
- */
-export function unheard<Value>(wait: Promise<Value>): Promise<Value> {
-  wait.catch(() => {});
-  return wait;
-}

@@ -1,6 +1,7 @@
 import { decode, encode } from "../encoding/encoding.ts";
 import type { HeldLease } from "../leases/lease.ts";
 import type { Lanes } from "../transport/lanes.ts";
+import { unheard } from "../unheard.ts";
 import type { Activity } from "../waits/activity.ts";
 import type { Waits } from "../waits/waits.ts";
 import type { StepWork } from "./call.ts";
@@ -18,6 +19,8 @@ import { hashesDiffer } from "./refusals.ts";
  * A step whose time is over (`timeoutMs`) has its signal aborted. Its retry begins only once its
  * function has settled; what it returns after its time counts as done. Only the last attempt is not
  * waited for: its failure is recorded at once, and a function that ignores its signal goes on.
+ *
+ * Await every step: how one ends that nobody awaits is in the record alone.
  */
 export interface Step {
   <Output>(name: string, work: StepWork<Output>): Promise<Output>;
@@ -53,7 +56,7 @@ export class Steps {
     ...rest: [StepWork<Output>] | [StepContract, StepWork<Output>]
   ) => {
     const [contract, work] = rest.length === 2 ? rest : [{}, rest[0]];
-    return this.#step(name, contract, work) as Promise<Output>;
+    return unheard(this.#step(name, contract, work)) as Promise<Output>;
   };
 
   /** Names of the steps whose functions are still running. */

@@ -1,6 +1,7 @@
 import type { Run, Workflow } from "../runs/run.ts";
 import type { StepContext, StepWork } from "../steps/call.ts";
 import type { StepContract } from "../steps/contract.ts";
+import { unheard } from "../unheard.ts";
 import { type Life, liveAs, type StepName } from "./life.ts";
 
 /** Thrown inside the SDK where the worker died; the workflow's own code never sees it. */
@@ -29,7 +30,7 @@ function probedRun<Input>(run: Run<Input>, life: Life, path: string): Run<Input>
     step: (name: string, ...rest: [StepWork<unknown>] | [StepContract, StepWork<unknown>]) => {
       const [contract, work] = rest.length === 2 ? rest : [{}, rest[0]];
       const place = { step: path + String(name), key: contract?.key ?? "" };
-      return probedStep(run, life, place, { name, contract, work });
+      return unheard(probedStep(run, life, place, { name, contract, work }));
     },
     child: (name: string, workflow: unknown, options?: object) => {
       const key = (options as { key?: string } | undefined)?.key;
@@ -96,10 +97,4 @@ function mortal<Value extends object>(
         : member;
     },
   });
-}
-
-/** As the SDK's own waits: what is begun and never awaited does not end the process. */
-function unheard<Value>(wait: Promise<Value>): Promise<Value> {
-  wait.catch(() => {});
-  return wait;
 }

@@ -91,12 +91,19 @@ export async function inBatches<Result>(
   while (results.length < items.length) {
     const from = results.length;
     const batch = items.slice(from, from + fitting(texts, from));
-    const answers = await send(batch);
-    if (answers.length !== batch.length)
-      throw new TidebaseError("server_answer_invalid", "A result for each item is missing.");
-    results.push(...answers);
+    results.push(...(await sendAll(batch, send)));
   }
   return results;
+}
+
+/** A result for each item, or none at all. */
+async function sendAll<Result>(
+  items: readonly string[],
+  send: (items: readonly string[]) => Promise<readonly Result[]>,
+): Promise<readonly Result[]> {
+  const results = await send(items);
+  if (results.length === items.length) return results;
+  throw new TidebaseError("server_answer_invalid", "A result for each item is missing.");
 }
 
 /** How many of the items from there on go together: at least one. */
@@ -115,7 +122,8 @@ async function sendBatch<Result>(
   send: (items: readonly string[]) => Promise<readonly Result[]>,
 ): Promise<void> {
   try {
-    const results = await send(batch.map(({ text }) => text));
+    const texts = batch.map(({ text }) => text);
+    const results = await sendAll(texts, send);
     for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
   } catch (error) {
     const final = batch.length === 1 || !isOneItemsFault(error);

@@ -3,6 +3,7 @@ import { plainJson } from "../encoding/plain-json.ts";
 import type { Lease } from "../leases/lease.ts";
 import type { Operations } from "../operations.gen.ts";
 import { checkOptions } from "../options.ts";
+import { unheard } from "../unheard.ts";
 
 /**
  * What was used, and what it cost: at least one of `quantity`, the tokens and `costUsd`. Money and quantities are
@@ -53,7 +54,11 @@ export class RunUsage {
   }
 
   /** Throws `input_invalid` for a record without a figure or with a figure that is none, `usage_not_json`. */
-  async record(entry: UsageEntry): Promise<UsageRecorded> {
+  record(entry: UsageEntry): Promise<UsageRecorded> {
+    return unheard(this.#record(entry));
+  }
+
+  async #record(entry: UsageEntry): Promise<UsageRecorded> {
     checkOptions("run.usage.record", entry, KNOWN);
     const { key, ...rest } = entry;
     const given = Object.entries(rest).filter(([, value]) => value !== undefined);

@@ -1,4 +1,6 @@
 import { isTidebaseError } from "../errors.ts";
+import { lineOf, recordFailure } from "../failure.ts";
+import { tell } from "../unheard.ts";
 import { Remembered } from "./remembered.ts";
 import { type Refused, refused, type Verified, verifierOf, type WebhookMessage } from "./verify.ts";
 
@@ -123,13 +125,10 @@ class Endpoint {
   }
 
   #failed(error: unknown, message: WebhookMessage): false {
-    const why = error instanceof Error ? error.message : String(error);
-    try {
-      if (this.#options.onError) this.#options.onError(error, message);
-      else this.#invoker.log(`Webhook message ${message.type} was not handled: ${why}`);
-    } catch {
-      // whoever is told of errors has nobody to tell
-    }
+    const { onError } = this.#options;
+    const why = lineOf(recordFailure(error));
+    if (onError) tell(() => onError(error, message));
+    else this.#invoker.log(`Webhook message ${message.type} was not handled: ${why}`);
     return false;
   }
 }
