@@ -7,7 +7,7 @@ import { type FinalRead, type Look, now, type Row } from "../history/evidence.ts
 import { readFinally } from "../history/final-read.ts";
 import type { World } from "../world/world.ts";
 import type { Blow, Fault } from "./fault.ts";
-import { withHostile } from "./hostile-client.ts";
+import { stateOfFailure, withHostile } from "./hostile-client.ts";
 import { KINDS, NAME } from "./poisoned-rows.ts";
 import { until } from "./seen.ts";
 
@@ -31,6 +31,8 @@ const PREPARE = `
   create trigger hostile before update on tidebase.gates for each row
     when (old.status is distinct from new.status) execute function hostile.refuse('gate_id');
   create trigger hostile before update on tidebase.deliveries for each row execute function hostile.refuse('webhook_id')`;
+
+const DEADLOCK = "40P01";
 
 /** Runs first, as everybody locks them; a child is told of by two columns that are called otherwise. */
 const CLEAN = `do $$
@@ -109,7 +111,7 @@ async function poison(world: World, client: pg.Client): Promise<ReadonlySet<stri
   });
   try {
     const call = callerOf(core);
-    await client.query(PREPARE);
+    await lockTables(client, PREPARE);
     const bad = await plantRows(call, client);
     await spoilSchedule(call, client);
     return new Set([...bad, await spoilDelivery(call, client)]);
@@ -181,7 +183,14 @@ async function counts({ query }: World): Promise<{ kind: string; n: number }[]> 
 }
 
 async function clean(world: World): Promise<void> {
-  await withHostile(world, async (client) => {
-    await client.query(CLEAN);
+  await withHostile(world, (client) => lockTables(client, CLEAN));
+}
+
+/** Does it as a whole; whoever works meanwhile locks the same tables in another order. */
+async function lockTables(client: pg.Client, text: string): Promise<void> {
+  await until("tables were locked without a deadlock", async () => {
+    const state = await stateOfFailure(client.query(text));
+    if (state !== undefined && state !== DEADLOCK) throw new Error(`It was refused: ${state}.`);
+    return state === undefined;
   });
 }
