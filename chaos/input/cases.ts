@@ -98,7 +98,19 @@ export function inputOf({ members, mutation }: Case, known: Known): Record<strin
     good && Object.hasOwn(known, name) ? known[name] : value,
   ]);
   const input = Object.fromEntries(chosen) as Record<string, unknown>;
-  return mutation === undefined ? input : mutated(input, mutation);
+  return hurried(mutation === undefined ? input : mutated(input, mutation));
+}
+
+/** Of what a call may ask to wait, so much is enough: thousands follow it. */
+const WAIT_MS = 20;
+const LONGEST_WAIT_MS = 30_000;
+
+/** A wait that the schema allows is cut short. */
+function hurried(input: Record<string, unknown>): Record<string, unknown> {
+  const { waitMs } = input;
+  const isLong = Number.isInteger(waitMs) && Number(waitMs) > WAIT_MS;
+  if (isLong && Number(waitMs) <= LONGEST_WAIT_MS) define(input, "waitMs", WAIT_MS);
+  return input;
 }
 
 /** A place in a value: what holds it, and its key there. */

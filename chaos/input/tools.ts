@@ -30,6 +30,7 @@ export async function goodArguments(
   const lease = { runId: known["runId"], epoch: known["epoch"], grantId: known["grantId"] };
   if (name === "tidebase_recover_run")
     await execute("runs.fail", { ...lease, error: { message: "m" } });
+  if (name === "tidebase_wait_for_run") await execute("runs.cancel", { runId: lease.runId }); // nobody has to wait
   if (name === "tidebase_manage_queue") return { queue: "q/1", ...PAUSE };
   if (name === "tidebase_manage_schedule") {
     await execute("schedules.put", { name: "nightly", workflow: "w", cron: "@yearly" });
