@@ -31,7 +31,8 @@ export const backendFaults: readonly Fault[] = [
       );
     },
   },
-  { id: "F9", title: "immediate restart of Postgres", lastsMs: 0, fire: postgresRestarted },
+  // Back at once or seconds later: what it did to those who come back is a part of it.
+  { id: "F9", title: "immediate restart of Postgres", lastsMs: 1500, fire: postgresRestarted },
   {
     id: "F18",
     title: "LISTEN dead: its backends terminated, or notifications dropped",
