@@ -117,9 +117,12 @@ function late(evidence: Evidence, schedule: Row): string[] {
   return isLate ? [`it was to fire ${told(next)}, and had not done so ${told(until)}.`] : [];
 }
 
-/** The first fire is planned a moment before the schedule is made: it may be earlier than the making. */
+/**
+ * The first fire is planned a moment before the schedule is made: it may be earlier than the making. Instants are read to the
+ * millisecond, so one within that of its making is told as the same.
+ */
 function isPlannedEarlier(times: Fires, fireAt: number, createdAt: number): boolean {
-  return times(fireAt) && fireAt < createdAt && createdAt - fireAt < PLANNING_MS;
+  return times(fireAt) && fireAt <= createdAt && createdAt - fireAt < PLANNING_MS;
 }
 
 function off(

@@ -568,6 +568,12 @@ describe("what looks wrong and is not", () => {
       },
     ],
     [
+      "a schedule that was made in the millisecond of its first fire, which had been planned before",
+      (draft) => {
+        row(draft, "schedules", "name", "each-second")["created_at"] = at(1000);
+      },
+    ],
+    [
       "a message that waits until its webhook is tried again",
       (draft) => {
         const webhook = row(draft, "webhooks", "webhook_id", WEBHOOK);
