@@ -2,7 +2,7 @@ import { type AnyOperation, operations } from "@tidebase/core";
 import fc from "fast-check";
 import { casesOf, shapeOf } from "./cases.ts";
 import type { HttpClient } from "./client.ts";
-import { type Execute, goodInput } from "./good-input.ts";
+import { type Execute, goodInput, quieten } from "./good-input.ts";
 import { callOf, wrongOf } from "./http-call.ts";
 import { knownFrom } from "./known.ts";
 
@@ -37,6 +37,7 @@ async function attack(
     if (admitted) counts.admitted += 1;
     else counts.refused += 1;
     if (admitted && operation.effect !== "read") known.renew();
+    if (admitted) await quieten(target.execute, operation, answer.text);
     const wrong = wrongOf(answer);
     if (wrong !== undefined) throw new Error(wrong);
   });

@@ -5,6 +5,8 @@ import type { Known } from "./cases.ts";
 /** Executes an operation by its name, as somebody who may; what it answers, as the wire shows it. */
 export type Execute = (name: string, input: object) => Promise<Record<string, unknown>>;
 
+type Named = Pick<AnyOperation, "name">;
+
 /** Where a webhook may go in the store at hand. */
 export interface GoodOptions {
   readonly webhookUrl: string;
@@ -24,7 +26,7 @@ async function begun(execute: Execute) {
  */
 export async function goodInput(
   execute: Execute,
-  { name }: Pick<AnyOperation, "name">,
+  { name }: Named,
   { webhookUrl }: GoodOptions,
 ): Promise<Known> {
   const lease = await begun(execute);
@@ -69,8 +71,7 @@ async function ownOf(
   if (name.startsWith("gates.")) return { decision: "approved", key: "k", name: "s", ...BESIDES };
   if (name === "webhooks.create") return { name: `webhook-${randomUUID()}`, decides: false };
   if (name.startsWith("webhooks.") && name !== "webhooks.list") {
-    const made = await execute("webhooks.create", { name: `webhook-${randomUUID()}`, url });
-    return { webhookId: made["webhookId"], disabled: true };
+    return { webhookId: await webhookFor(execute, url), disabled: true };
   }
   if (name === "keys.revoke") {
     const made = await execute("keys.create", { name: "spare", scopes: ["read"] });
@@ -85,8 +86,7 @@ async function ownOf(
     return { name: "nightly", cron: "@monthly" };
   }
   if (name === "deliveries.redeliver") {
-    const made = await execute("webhooks.create", { name: `webhook-${randomUUID()}`, url });
-    return { webhookId: made["webhookId"], deliveryId: undefined };
+    return { webhookId: await webhookFor(execute, url), deliveryId: undefined };
   }
   if (name === "runs.fork") return { from: undefined, atSeq: undefined, edit: undefined };
   if (name === "runs.complete") return { items: [{ ...lease, result: 1 }] };
@@ -100,6 +100,22 @@ async function ownOf(
   if (name === "steps.get" || name === "steps.journal")
     await execute("steps.complete", { items: [{ ...lease, name: "s", key: "k", output: 1 }] });
   return {};
+}
+
+/** One that gets no message of the runs that are made for other calls. */
+async function webhookFor(execute: Execute, url: string): Promise<unknown> {
+  const webhook = { name: `webhook-${randomUUID()}`, url, everyRun: false };
+  return (await execute("webhooks.create", webhook))["webhookId"];
+}
+
+/**
+ * Disables the webhook that an admitted call has made or changed: thousands of them, each with a message of every event,
+ * would make all that follows slow.
+ */
+export async function quieten(execute: Execute, { name }: Named, answer: string): Promise<void> {
+  if (!name.startsWith("webhooks.")) return;
+  const { webhookId } = JSON.parse(answer) as { readonly webhookId?: string };
+  if (webhookId !== undefined) await execute("webhooks.update", { webhookId, disabled: true });
 }
 
 /** The gate asks for no answer, and a code's courier adds nothing. */
