@@ -5,8 +5,6 @@ import type { Known } from "./cases.ts";
 /** Executes an operation by its name, as somebody who may; what it answers, as the wire shows it. */
 export type Execute = (name: string, input: object) => Promise<Record<string, unknown>>;
 
-type Named = Pick<AnyOperation, "name">;
-
 /** Where a webhook may go in the store at hand. */
 export interface GoodOptions {
   readonly webhookUrl: string;
@@ -26,7 +24,7 @@ async function begun(execute: Execute) {
  */
 export async function goodInput(
   execute: Execute,
-  { name }: Named,
+  { name }: Pick<AnyOperation, "name">,
   { webhookUrl }: GoodOptions,
 ): Promise<Known> {
   const lease = await begun(execute);
@@ -106,16 +104,6 @@ async function ownOf(
 async function webhookFor(execute: Execute, url: string): Promise<unknown> {
   const webhook = { name: `webhook-${randomUUID()}`, url, everyRun: false };
   return (await execute("webhooks.create", webhook))["webhookId"];
-}
-
-/**
- * Disables the webhook that an admitted call has made or changed: thousands of them, each with a message of every event,
- * would make all that follows slow.
- */
-export async function quieten(execute: Execute, { name }: Named, answer: string): Promise<void> {
-  if (!name.startsWith("webhooks.")) return;
-  const { webhookId } = JSON.parse(answer) as { readonly webhookId?: string };
-  if (webhookId !== undefined) await execute("webhooks.update", { webhookId, disabled: true });
 }
 
 /** The gate asks for no answer, and a code's courier adds nothing. */

@@ -1,10 +1,10 @@
 import type { AnyOperation } from "@tidebase/core";
 import fc from "fast-check";
-import type { Target } from "./attack.ts";
+import { sendCase, type Target } from "./attack.ts";
 import { type Case, casesOf, type Known, shapeOf } from "./cases.ts";
 import { atRest, changedTables, changesOf, type Fingerprint } from "./fingerprint.ts";
 import type { Shape } from "./from-schema.ts";
-import { goodInput, quieten } from "./good-input.ts";
+import { goodInput } from "./good-input.ts";
 import { callOf } from "./http-call.ts";
 import { type KnownSource, knownFrom } from "./known.ts";
 import type { McpClient } from "./mcp-client.ts";
@@ -27,9 +27,8 @@ export function refusingOperation(operation: AnyOperation, target: Target): Refu
     ...{ name, shape: shapeOf(input), reads: effect === "read" },
     known: knownFrom(() => goodInput(target.execute, operation, target)),
     async send(one, good) {
+      const { status } = await sendCase(operation, target, one, good);
       const { method, path, body } = callOf(operation, one, good);
-      const { status, text } = await target.client.send({ method, path, body });
-      if (status === 200) await quieten(target.execute, operation, text);
       return { refused: status >= 400, shown: `${status} to ${method} ${path} ${body ?? ""}` };
     },
   };
